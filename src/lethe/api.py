@@ -1,0 +1,179 @@
+"""The main calls: unlearn a problem with a method, and get the model with a record of what was done."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lethe import models
+from lethe.errors import Diverged
+from lethe.methods.base import Method, settings
+from lethe.problem import Problem
+from lethe.progress import Progress, Silent
+from lethe.run import Keep, Run, Watch
+from lethe.store import CHECKPOINT, Checkpoints, RunFolder
+
+RECORD_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a run ends with.
+
+    Attributes:
+        model: the unlearned model, in eval mode.
+        record: method, hyperparameters, hashes, seed, versions, cost, status and history as plain data.
+    """
+
+    model: nn.Module
+    record: Mapping[str, Any]
+
+
+def unlearn(
+    problem: Problem,
+    method: Method,
+    *,
+    seed: int = 0,
+    out: str | Path | None = None,
+    device: str | torch.device = "auto",
+    progress: Progress | None = None,
+    watch: Watch | None = None,
+    watch_every: int = 0,
+    keep: Keep | None = None,
+    run: Run | None = None,
+) -> Result:
+    """Remove the forget set from the model: check the problem, run the method, record what was done.
+
+    Args:
+        problem: what is to be forgotten, from what; its model is not changed.
+        method: the method with its hyperparameters.
+        seed: the seed all randomness comes from.
+        out: run folder for the record, checkpoints and the model; the same call again resumes or returns what is there.
+        device: `auto` takes CUDA where there is one.
+        progress: who is shown how far it is; None shows nothing.
+        watch: measures the model while it is being unlearned: model -> values by name.
+        watch_every: steps between two measurements.
+        keep: take the state with the best of these values instead of the last.
+        run: circumstances made by the caller (interruption, checkpoint intervals); overrides seed, device and progress.
+
+    Returns:
+        The unlearned model and the record.
+
+    Raises:
+        InputError: the data or the model are wrong.
+        ConfigurationError: the method needs something the problem lacks, or its parts do not fit together.
+        StorageError: the run folder is in use, belongs to another configuration, or cannot be written.
+        Diverged: the run stopped at a number that is not finite; `out` holds the last finite checkpoint.
+    """
+    run = run or Run(seed=seed, device=pick_device(device), progress=progress or Silent())
+    run.watch, run.watch_every, run.keep = watch or run.watch, watch_every or run.watch_every, keep or run.keep
+    problem.require(method.requirements(), type(method).__name__)
+    problem.check()
+    configuration = {
+        "method": settings(method),
+        "problem": problem.fingerprint(),
+        "seed": run.seed,
+        "watch_every": run.watch_every,
+        "keep": dataclasses.asdict(run.keep) if run.keep else None,
+    }
+    if out is None:
+        return Result(_timed(problem, method, run), _record(configuration, run, "done"))
+    folder = RunFolder(Path(out))
+    with folder.owned():
+        folder.claim(configuration)
+        return _in_folder(problem, method, run, folder, configuration)
+
+
+def _in_folder(
+    problem: Problem, method: Method, run: Run, folder: RunFolder, configuration: Mapping[str, Any]
+) -> Result:
+    before = folder.record()
+    if before is not None and before["status"] == "done":
+        return Result(models.load_weights(problem.model, folder.model).eval(), before)
+    run.checkpoints = Checkpoints(folder.path / CHECKPOINT)
+    folder.write_record(_record(configuration, run, "running"))
+    try:
+        model = _timed(problem, method, run)
+    except KeyboardInterrupt:
+        folder.write_record(_record(configuration, run, "interrupted"))
+        raise
+    except Diverged as error:
+        found = run.checkpoints.load("loop")
+        if found is not None:
+            model = models.copied(problem.model)
+            models.assign(model, {k.removeprefix("model/"): v for k, v in found[0].items() if k.startswith("model/")})
+            models.save(model, folder.model)
+        folder.write_record(_record(configuration, run, "diverged") | {"error": str(error)})
+        raise
+    models.save(model, folder.model)
+    record = _record(configuration, run, "done") | {"result": models.fingerprint(model)}
+    folder.write_record(record)
+    run.checkpoints.clear()
+    return Result(model, record)
+
+
+def _timed(problem: Problem, method: Method, run: Run) -> nn.Module:
+    problem = on_device(problem, run.device)
+    with deterministic(run.device), run.timed():
+        model = method.unlearn(problem, run)
+    return model.eval()
+
+
+def _record(configuration: Mapping[str, Any], run: Run, status: str) -> dict[str, Any]:
+    return {
+        "version": RECORD_VERSION,
+        "status": status,
+        "configuration": dict(configuration),
+        "device": str(run.device),
+        "cost": run.cost.as_dict(),
+        "history": run.history,
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in ("lethe", "torch", "transformers", "numpy", "scikit-learn"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def pick_device(name: str | torch.device) -> torch.device:
+    """Return the device of that name; `auto` is CUDA where there is one, else the CPU."""
+    if name == "auto":
+        return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+    return torch.device(name)
+
+
+def on_device(problem: Problem, device: torch.device) -> Problem:
+    """Return the problem with its model on the device; the caller's model stays where it is."""
+    if next(problem.model.parameters()).device == device:
+        return problem
+    return dataclasses.replace(problem, model=models.copied(problem.model).to(device))
+
+
+@contextmanager
+def deterministic(device: torch.device) -> Iterator[None]:
+    """Choose kernels that give the same bits every time, and give the caller's setting back afterwards."""
+    before = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before
+
+
+__all__ = ["Result", "unlearn"]

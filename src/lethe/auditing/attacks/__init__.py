@@ -1,0 +1,1 @@
+"""Attacks: try to bring it back."""

@@ -1,0 +1,152 @@
+"""The one table of every system and part, by name: lethe's own and those of any installed package."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from lethe.errors import ConfigurationError, nearest
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One system or part.
+
+    Attributes:
+        slug: its name on the command line.
+        path: `package.module:Class`.
+        row: number of the published system it implements; None for baselines and parts.
+        package: the distribution that brings it.
+    """
+
+    slug: str
+    path: str
+    row: int | None = None
+    package: str = "lethe"
+
+    def load(self) -> type[Any]:
+        """Import and return the class; raises ConfigurationError where another package's entry point is broken."""
+        module, _, name = self.path.partition(":")
+        try:
+            loaded: type[Any] = getattr(import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            raise ConfigurationError(
+                f"'{self.slug}' of package '{self.package}' cannot be loaded from {self.path} ({error}); "
+                "update or uninstall that package"
+            ) from None
+        return loaded
+
+
+_BASELINES = "lethe.methods.baselines"
+_DESCENT = "lethe.methods.descent"
+_EDITS = "lethe.methods.edits"
+
+METHODS: tuple[Entry, ...] = (
+    Entry("retrain", f"{_BASELINES}.retrain:Retrain"),
+    Entry("finetune", f"{_BASELINES}.finetune:FineTune"),
+    Entry("gradient_ascent", f"{_BASELINES}.gradient_ascent:GradientAscent"),
+    Entry("neg_grad_plus", f"{_BASELINES}.gradient_ascent:NegGradPlus"),
+)
+
+SCOPES: tuple[Entry, ...] = (
+    Entry("all", "lethe.scopes:All"),
+    Entry("layers", "lethe.scopes:Layers"),
+    Entry("last_layers", "lethe.scopes:LastLayers"),
+    Entry("saliency", "lethe.scopes:Saliency"),
+    Entry("magnitude", "lethe.scopes:Magnitude"),
+    Entry("nonzero", "lethe.scopes:NonZero"),
+    Entry("random", "lethe.scopes:RandomMask"),
+)
+
+STEPS: tuple[Entry, ...] = (
+    Entry("plain", "lethe.steps:Plain"),
+    Entry("clip", "lethe.steps:Clip"),
+    Entry("sam", "lethe.steps:SAM"),
+    Entry("orthogonal", "lethe.steps:Orthogonal"),
+    Entry("agreeing", "lethe.steps:Agreeing"),
+)
+
+WEIGHTINGS: tuple[Entry, ...] = (
+    Entry("uniform", "lethe.weighting:Uniform"),
+    Entry("loreun", "lethe.weighting:LossReweighting"),
+)
+
+METRICS: tuple[Entry, ...] = ()
+ATTACKS: tuple[Entry, ...] = ()
+BENCHMARKS: tuple[Entry, ...] = ()
+
+KINDS: dict[str, tuple[Entry, ...]] = {
+    "method": METHODS,
+    "scope": SCOPES,
+    "step": STEPS,
+    "weighting": WEIGHTINGS,
+    "metric": METRICS,
+    "attack": ATTACKS,
+    "benchmark": BENCHMARKS,
+}
+
+
+@cache
+def entries(kind: str) -> dict[str, Entry]:
+    """Return all entries of a kind by slug: lethe's own, then those of entry points in the group `lethe.<kind>s`.
+
+    Raises:
+        ConfigurationError: another package claims a slug that is taken.
+    """
+    found = {entry.slug: entry for entry in KINDS[kind]}
+    for point in entry_points(group=f"lethe.{kind}s"):
+        package = point.dist.name if point.dist else "unknown"
+        if point.name in found:
+            raise ConfigurationError(
+                f"package '{package}' offers the {kind} '{point.name}', but "
+                f"'{found[point.name].package}' has one of that name; uninstall one of them"
+            )
+        found[point.name] = Entry(point.name, point.value, package=package)
+    return found
+
+
+def entry(kind: str, slug: str) -> Entry:
+    """Return the entry of that name; raises ConfigurationError naming the nearest where there is none."""
+    known = entries(kind)
+    if slug not in known:
+        raise ConfigurationError(f"unknown {kind} '{slug}'{nearest(slug, known)}")
+    return known[slug]
+
+
+def find(kind: str, slug: str) -> type[Any]:
+    """Return the class of that name; raises ConfigurationError naming the nearest where there is none."""
+    return entry(kind, slug).load()
+
+
+def describe(kind: str, slug: str) -> dict[str, Any]:
+    """Return what is known of an entry as plain data: what it does, needs and takes, and its source."""
+    found = entry(kind, slug)
+    loaded = found.load()
+    text = inspect.getdoc(loaded) or ""
+    facts: dict[str, Any] = {
+        "slug": slug,
+        "row": found.row,
+        "title": text.splitlines()[0] if text else "",
+        "source": section(text, "Source"),
+        "package": found.package,
+    }
+    if kind == "method":
+        facts |= {
+            "tasks": [task.__name__.lower() for task in loaded.tasks],
+            "acts_on": loaded.acts_on,
+            "needs": sorted(loaded.needs),
+            "intent": loaded.intent,
+            "exactness": loaded.exactness,
+        }
+    return facts
+
+
+def section(docstring: str, title: str) -> str:
+    """Return the text of a docstring's section (`Source: …`) on one line, empty where there is none."""
+    match = re.search(rf"^{title}:(.*?)(?=\n\s*\n|\Z)", docstring, flags=re.MULTILINE | re.DOTALL)
+    return " ".join(match.group(1).split()) if match else ""

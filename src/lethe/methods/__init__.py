@@ -1,0 +1,1 @@
+"""The published systems, a file each, by what they do to the model."""

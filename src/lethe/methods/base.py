@@ -1,0 +1,49 @@
+"""Method: turns a problem into a new model."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from torch import nn
+
+from lethe.problem import Problem
+from lethe.run import Run
+from lethe.tasks import Classification, Task
+
+
+class Method(ABC):
+    """One published system. Subclasses are frozen dataclasses: their fields are the hyperparameters.
+
+    Class attributes:
+        tasks: the kinds of model it works on.
+        needs: the optional parts of Problem it reads; checked before anything runs.
+        acts_on: what it changes: weights, head, outputs …
+        intent: what it removes: examples, class, concept, knowledge, bias.
+        exactness: approximate, certified or exact.
+    """
+
+    tasks: ClassVar[tuple[type[Task], ...]] = (Classification,)
+    needs: ClassVar[frozenset[str]] = frozenset({"retain"})
+    acts_on: ClassVar[str] = "weights"
+    intent: ClassVar[str] = "examples"
+    exactness: ClassVar[str] = "approximate"
+
+    @abstractmethod
+    def unlearn(self, problem: Problem, run: Run) -> nn.Module:
+        """Return a new model; the problem's own model is left as it is."""
+
+    def requirements(self) -> frozenset[str]:
+        """Return what this configuration reads of the problem; `needs` unless an option changes it."""
+        return self.needs
+
+
+def settings(value: Any) -> Any:
+    """Return a configuration value as plain data: a dataclass becomes its type's name and its fields."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: settings(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"type": type(value).__name__, **fields}
+    if isinstance(value, (list, tuple)):
+        return [settings(item) for item in value]
+    return value

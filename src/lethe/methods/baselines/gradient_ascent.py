@@ -1,0 +1,67 @@
+"""Gradient ascent on the forget set, alone and beside descent on the retain set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from lethe import feeds
+from lethe.descent import Descent, Objective
+from lethe.feeds import Draw, Rows
+from lethe.methods.baselines.finetune import forget_losses, retain_losses
+from lethe.problem import Problem
+from lethe.run import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientAscent(Descent):
+    """Gradient ascent (GA): undo training on the forget set, min -L(θ; D_f).
+
+    The loss has no lower bound: a little too long or too fast and the model is destroyed.
+
+    Source: the GA baseline of Jia et al. 2023, arXiv:2304.04934 (5 epochs; its learning rate 1e-4 often does nothing).
+    """
+
+    epochs: int = 5
+    learning_rate: float = 1e-3
+    needs: ClassVar[frozenset[str]] = frozenset()
+    together: ClassVar[frozenset[str]] = frozenset({"forget"})
+
+    def plan(self, problem: Problem, run: Run, epoch: int) -> Sequence[Rows]:
+        """One pass over the forget set."""
+        return feeds.forget_pass(problem, run, epoch, self.batch_size)
+
+    def objective(self, problem: Problem, run: Run) -> Objective:
+        """Return the negative forget loss."""
+
+        def terms(model: nn.Module, draw: Draw) -> Mapping[str, Tensor]:
+            return {"forget": -forget_losses(problem, model, draw)}
+
+        return terms
+
+
+@dataclass(frozen=True, kw_only=True)
+class NegGradPlus(Descent):
+    """NegGrad+: ascent on the forget set and descent on the retain set at once, min β L(θ; D_r) - (1-β) L(θ; D_f).
+
+    Args:
+        beta: weight β of the retain loss; the forget loss has 1-β.
+
+    Source: Kurmanji et al. 2023, arXiv:2302.09880, eq. 4.
+    """
+
+    beta: float = 0.95
+
+    def objective(self, problem: Problem, run: Run) -> Objective:
+        """Return the weighted pair of losses."""
+
+        def terms(model: nn.Module, draw: Draw) -> Mapping[str, Tensor]:
+            return {
+                "forget": -(1 - self.beta) * forget_losses(problem, model, draw),
+                "retain": self.beta * retain_losses(problem, model, draw),
+            }
+
+        return terms

@@ -1,0 +1,1 @@
+"""Systems that move the weights by gradients."""

@@ -1,0 +1,1 @@
+"""Systems that change the weights in closed form, or merge weights."""

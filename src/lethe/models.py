@@ -1,0 +1,146 @@
+"""Models as values: copy, re-initialise, fingerprint, check, save and load; weights are safetensors only."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lethe.errors import InputError, StorageError
+from lethe.store import atomic
+
+WEIGHTS = "model.safetensors"
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """Return an independent copy of the model: the one that may be changed."""
+    return copy.deepcopy(model)
+
+
+def is_hugging_face(model: nn.Module) -> bool:
+    """Whether the model is a transformers model, told without importing transformers for others."""
+    module = sys.modules.get("transformers")
+    return module is not None and isinstance(model, module.PreTrainedModel)
+
+
+def reinitialised(model: nn.Module, seed: int) -> nn.Module:
+    """Return a copy of the model with newly drawn weights, as before training.
+
+    Raises:
+        InputError: a module owns weights but has no `reset_parameters` to draw them again.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if is_hugging_face(model):
+            config: Any = model.config
+            return type(model)(config)
+        fresh = copied(model)
+        for name, module in fresh.named_modules():
+            if any(True for _ in module.parameters(recurse=False)):
+                reset = getattr(module, "reset_parameters", None)
+                if reset is None:
+                    raise InputError(
+                        f"module '{name}' ({type(module).__name__}) has weights but no reset_parameters(); "
+                        "add one, or give the problem its own `retrain`"
+                    )
+                reset()
+            elif isinstance(module, nn.modules.batchnorm._NormBase):
+                module.reset_running_stats()
+        return fresh
+
+
+def tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Return every weight and buffer by name, each shared tensor once, contiguous and on the CPU: what is saved."""
+    seen: set[int] = set()
+    kept: dict[str, Tensor] = {}
+    for name, value in model.state_dict(keep_vars=True).items():
+        if id(value) not in seen:
+            seen.add(id(value))
+            kept[name] = value.detach().cpu().contiguous()
+    return kept
+
+
+def fingerprint(model: nn.Module) -> str:
+    """SHA-256 over the names, shapes and bits of all weights and buffers."""
+    digest = hashlib.sha256()
+    for name, value in sorted(tensors(model).items()):
+        digest.update(f"{name}{value.dtype}{tuple(value.shape)}".encode())
+        digest.update(value.flatten().view(torch.uint8).numpy().tobytes() if value.numel() else b"")
+    return digest.hexdigest()
+
+
+def same_weights(one: nn.Module, other: nn.Module) -> bool:
+    """Whether two models agree in every bit of every weight and buffer."""
+    return fingerprint(one) == fingerprint(other)
+
+
+def check_finite(model: nn.Module, what: str) -> None:
+    """Raise InputError, naming the tensor, where a weight is NaN or infinite."""
+    for name, value in tensors(model).items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise InputError(f"{what}: the weights '{name}' hold a NaN or an infinity; take an earlier checkpoint")
+
+
+def save(model: nn.Module, folder: Path) -> None:
+    """Write the model to a folder: a Hugging Face model as its loader expects it, any other as one safetensors file."""
+    from safetensors.torch import save as serialise
+
+    folder.mkdir(parents=True, exist_ok=True)
+    if is_hugging_face(model):
+        config: Any = model.config
+        atomic(folder / "config.json", config.to_json_string(use_diff=True).encode())
+    # Tied weights are stored once; both loaders tie them again.
+    atomic(folder / WEIGHTS, serialise(tensors(model), metadata={"format": "pt"}))
+
+
+def load_weights(model: nn.Module, folder: Path) -> nn.Module:
+    """Return a copy of `model` with the weights that `save` wrote to the folder."""
+    loaded = copied(model)
+    assign(loaded, read_weights(folder / WEIGHTS))
+    return loaded
+
+
+def assign(model: nn.Module, values: Mapping[str, Tensor]) -> None:
+    """Copy the values into the model's weights and buffers; names and shapes must fit exactly.
+
+    Raises:
+        InputError: a weight is missing, unknown, or of another shape.
+    """
+    own = dict(model.state_dict(keep_vars=True))
+    expected = tensors(model).keys()
+    missing, unknown = sorted(expected - values.keys()), sorted(values.keys() - own.keys())
+    if missing or unknown:
+        raise InputError(
+            f"the weights do not fit the model: missing {missing[:3]}, unknown {unknown[:3]}; "
+            "use weights of the same architecture"
+        )
+    with torch.no_grad():
+        for name, value in values.items():
+            if own[name].shape != value.shape:
+                raise InputError(
+                    f"the weights '{name}' have shape {tuple(value.shape)}, the model needs {tuple(own[name].shape)}"
+                )
+            own[name].copy_(value)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file.
+
+    Raises:
+        StorageError: the file is missing, truncated or of another format.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise StorageError(f"{path}: no such file; the folder holds no saved weights") from None
+    except SafetensorError as error:
+        raise StorageError(f"{path}: not a whole safetensors file ({error}); copy it again from its source") from None

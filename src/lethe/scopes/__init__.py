@@ -1,0 +1,20 @@
+"""Which weights may move: masks, layers, and the passes that score weights."""
+
+from lethe.scopes.base import All, Both, BoundMask, Mask, Scope
+from lethe.scopes.layers import LastLayers, Layers
+from lethe.scopes.magnitude import Magnitude, NonZero, RandomMask
+from lethe.scopes.saliency import Saliency
+
+__all__ = [
+    "All",
+    "Both",
+    "BoundMask",
+    "LastLayers",
+    "Layers",
+    "Magnitude",
+    "Mask",
+    "NonZero",
+    "RandomMask",
+    "Saliency",
+    "Scope",
+]

@@ -1,0 +1,8 @@
+"""How the gradients of an objective become one update."""
+
+from lethe.steps.base import Step, Terms
+from lethe.steps.pairs import Agreeing, Orthogonal
+from lethe.steps.plain import Clip, Plain
+from lethe.steps.sam import SAM
+
+__all__ = ["SAM", "Agreeing", "Clip", "Orthogonal", "Plain", "Step", "Terms"]

@@ -1,0 +1,1 @@
+"""The checks every system passes, for the packages of others too."""

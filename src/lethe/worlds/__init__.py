@@ -1,0 +1,1 @@
+"""Small embedded problems that train in seconds."""
