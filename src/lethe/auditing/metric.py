@@ -1,0 +1,104 @@
+"""Metric: a pure function on what was measured of a model, beside what was measured of its references."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from torch import Tensor
+
+SetName = Literal["forget", "retain", "holdout"]
+
+
+@dataclass(frozen=True, eq=False)
+class SetRows:
+    """What one forward pass of one model over one set of examples showed, in the order of the examples.
+
+    Attributes:
+        ids: [N] names of the examples.
+        labels: [N] class indices.
+        logits: [N, C] float32.
+        features: [N, D] what entered the head.
+        activations: layer name to [N, D_l], the layer's output averaged over positions; empty where nobody asked.
+    """
+
+    ids: tuple[str, ...]
+    labels: Tensor
+    logits: Tensor
+    features: Tensor
+    activations: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Everything measured of one model.
+
+    Attributes:
+        sets: `forget`, and `retain` and `holdout` where the problem has them.
+        head: weight [C, D] and bias [C] (None without one) of the last layer.
+        weights: layer name to its weight, as it is (a reference, not a copy).
+    """
+
+    sets: Mapping[str, SetRows]
+    head: tuple[Tensor, Tensor | None]
+    weights: Mapping[str, Tensor]
+
+    def __getitem__(self, name: str) -> SetRows:
+        return self.sets[name]
+
+
+@dataclass(frozen=True, eq=False)
+class References:
+    """The models a value is set beside; a gold model that is itself being scored is not among its own references.
+
+    Attributes:
+        original: the model before unlearning.
+        gold: models retrained without the forget set, one a seed.
+        originals: further models trained on everything, from other seeds (the original is not among them).
+        siblings: further models unlearned in the same way from other seeds (the model scored is not among them).
+    """
+
+    original: Rows
+    gold: tuple[Rows, ...] = ()
+    originals: tuple[Rows, ...] = ()
+    siblings: tuple[Rows, ...] = ()
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric's value, and what is worth keeping beside it (curves, histograms, values by layer) as plain data."""
+
+    value: float
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Metric(ABC):
+    """One number about a model. Subclasses are frozen dataclasses: their fields are the metric's settings.
+
+    Class attributes:
+        title: what tables call it.
+        unit: `%` (values are fractions in [0, 1]), `nats`, or empty.
+        kind: what it speaks of.
+        goal: which value is best: gold's (`gold`), the largest (`max`) or the smallest (`min`).
+        needs: what must be there: `retain`, `holdout`, `gold`, `two golds`, `originals`, `siblings`, `activations`.
+        resample: whether the value may be recomputed on resampled examples for a confidence interval (cheap enough).
+    """
+
+    title: ClassVar[str]
+    unit: ClassVar[str] = ""
+    kind: ClassVar[Literal["forgetting", "utility", "privacy", "distance", "recovery"]]
+    goal: ClassVar[Literal["gold", "max", "min"]] = "gold"
+    needs: ClassVar[frozenset[str]] = frozenset()
+    resample: ClassVar[bool] = True
+
+    @abstractmethod
+    def __call__(self, rows: Rows, against: References, seed: int = 0) -> Score:
+        """Return the metric of the model that `rows` was measured of.
+
+        Args:
+            rows: what was measured of the model.
+            against: what was measured of the models it is set beside.
+            seed: the seed for whatever the metric draws.
+        """
