@@ -51,6 +51,14 @@ METHODS: tuple[Entry, ...] = (
     Entry("finetune", f"{_BASELINES}.finetune:FineTune"),
     Entry("gradient_ascent", f"{_BASELINES}.gradient_ascent:GradientAscent"),
     Entry("neg_grad_plus", f"{_BASELINES}.gradient_ascent:NegGradPlus"),
+    Entry("random_labels", f"{_BASELINES}.random_labels:RandomLabels"),
+    Entry("bad_teacher", f"{_BASELINES}.bad_teacher:BadTeacher"),
+    Entry("scrub", f"{_BASELINES}.scrub:Scrub"),
+    Entry("catastrophic_forgetting_k", f"{_BASELINES}.last_layers:CatastrophicForgettingK"),
+    Entry("exact_unlearning_k", f"{_BASELINES}.last_layers:ExactUnlearningK"),
+    Entry("loreun", f"{_DESCENT}.loreun:LoReUn", row=38),
+    Entry("l1_sparse", f"{_DESCENT}.l1_sparse:L1Sparse", row=51),
+    Entry("salun", f"{_DESCENT}.salun:SalUn", row=70),
 )
 
 SCOPES: tuple[Entry, ...] = (

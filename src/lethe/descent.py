@@ -62,11 +62,12 @@ class Descent(Method):
     step: Step = field(default_factory=Plain)
     weighting: Weighting = field(default_factory=Uniform)
 
-    together: ClassVar[frozenset[str]] = frozenset({"forget", "retain"})
-    """The terms that are there together in every step; steps that need more of them are refused."""
-
     weighable: ClassVar[bool] = True
     """Whether there is a forget term with one value an example, for a weighting to act on."""
+
+    def together(self) -> frozenset[str]:
+        """Return the terms that are there together in every step; steps that need more of them are refused."""
+        return frozenset({"forget", "retain"})
 
     @abstractmethod
     def objective(self, problem: Problem, run: Run) -> Objective:
@@ -88,6 +89,10 @@ class Descent(Method):
         """Return the weights that may move; methods with a scope of their own combine it with the user's."""
         return self.scope
 
+    def weigher(self) -> Weighting:
+        """Return how much each forget example counts; methods with a weighting of their own return it."""
+        return self.weighting
+
     def constraints(self, problem: Problem, model: nn.Module, steps: int) -> Sequence[Constraint]:
         """Return what must hold after every step beside the mask."""
         return ()
@@ -95,14 +100,14 @@ class Descent(Method):
     def check(self) -> None:
         """Raise ConfigurationError where the parts do not fit together."""
         name = type(self).__name__
-        missing = sorted(self.step.needs - self.together)
+        missing = sorted(self.step.needs - self.together())
         if missing:
             raise ConfigurationError(
                 f"{name} cannot take the step {type(self.step).__name__}: it compares the forget and the retain "
                 f"gradient in every step, and {name} has no {' and no '.join(missing)} term there"
             )
-        if not self.weighable and not isinstance(self.weighting, Uniform):
-            raise ConfigurationError(f"{name} has no forget term for {type(self.weighting).__name__} to weigh")
+        if not self.weighable and not isinstance(self.weigher(), Uniform):
+            raise ConfigurationError(f"{name} has no forget term for {type(self.weigher()).__name__} to weigh")
         for what, value in (("epochs", self.epochs), ("batch_size", self.batch_size)):
             if value < 1:
                 raise ConfigurationError(f"{what} must be at least 1, not {value}")
@@ -114,7 +119,7 @@ class Descent(Method):
         self.check()
         model = self.start(problem, run).to(run.device)
         bound = self.reach().mask(problem, run).bind(model, problem.model)
-        objective, weigh = self.objective(problem, run), self.weighting.bind(problem, run)
+        objective, weigh = self.objective(problem, run), self.weigher().bind(problem, run)
         steps = sum(len(self.plan(problem, run, epoch)) for epoch in range(self.epochs))
 
         def reduced(model: nn.Module, draw: Draw) -> Mapping[str, Tensor]:

@@ -16,12 +16,16 @@ class Task(ABC):
     """How one kind of model is fed and read. Subclasses are frozen dataclasses."""
 
     @abstractmethod
-    def losses(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Return the training loss of each example, [B]."""
-
-    @abstractmethod
     def outputs(self, model: nn.Module, batch: Batch) -> Tensor:
         """Return what the model predicts: logits [B, C], [B, T, V], values [B], and so on."""
+
+    @abstractmethod
+    def losses_from(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Return the training loss of each example, [B], for outputs that are there already."""
+
+    def losses(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Return the training loss of each example, [B]."""
+        return self.losses_from(self.outputs(model, batch), batch)
 
     @abstractmethod
     def head(self, model: nn.Module) -> nn.Module:

@@ -61,9 +61,9 @@ class Classification(Task):
         """Return the labels, [B] int64."""
         return batch.tensor(self.label).long()
 
-    def losses(self, model: nn.Module, batch: Batch) -> Tensor:
+    def losses_from(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Return the cross-entropy of each example, [B]."""
-        return F.cross_entropy(self.outputs(model, batch), self.labels(batch), reduction="none")
+        return F.cross_entropy(outputs, self.labels(batch), reduction="none")
 
     def head(self, model: nn.Module) -> nn.Module:
         """Return the last layer.

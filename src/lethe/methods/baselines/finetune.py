@@ -35,8 +35,11 @@ class FineTune(Descent):
     """
 
     epochs: int = 10
-    together: ClassVar[frozenset[str]] = frozenset({"retain"})
     weighable: ClassVar[bool] = False
+
+    def together(self) -> frozenset[str]:
+        """Only the retain term exists."""
+        return frozenset({"retain"})
 
     def plan(self, problem: Problem, run: Run, epoch: int) -> Sequence[Rows]:
         """One pass over the retain set."""

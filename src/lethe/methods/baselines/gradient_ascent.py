@@ -28,7 +28,10 @@ class GradientAscent(Descent):
     epochs: int = 5
     learning_rate: float = 1e-3
     needs: ClassVar[frozenset[str]] = frozenset()
-    together: ClassVar[frozenset[str]] = frozenset({"forget"})
+
+    def together(self) -> frozenset[str]:
+        """Only the forget term exists."""
+        return frozenset({"forget"})
 
     def plan(self, problem: Problem, run: Run, epoch: int) -> Sequence[Rows]:
         """One pass over the forget set."""
