@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import settings
 
 from lethe.problem import Problem
 from lethe.worlds.digits import Digits
 
 torch.set_num_threads(1)
+# Same examples every time, and no deadline on a busy machine.
+settings.register_profile("lethe", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("lethe")
 
 
 @pytest.fixture(scope="session")

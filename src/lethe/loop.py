@@ -181,7 +181,9 @@ class _State:
     def _measure(self, done: int) -> None:
         run, keep = self.run, self.run.keep
         assert run.watch is not None
+        start = time.perf_counter()
         values = dict(run.watch(self.loop.model))
+        run.cost.seconds -= time.perf_counter() - start  # watching is not unlearning
         self.loop.prepare()
         run.history.append({"step": done, **values})
         if keep is None:
