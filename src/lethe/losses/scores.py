@@ -51,10 +51,14 @@ def modified_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
     >>> round(modified_entropy(torch.zeros(1, 2), torch.tensor([0])).item(), 6)  # ½log2 + ½log2
     0.693147
+    >>> modified_entropy(torch.tensor([[0.0, 1000.0]]), torch.tensor([0])).item()  # sure and wrong: large, not infinite
+    2000.0
     """
     log_probs = F.log_softmax(logits.double(), dim=-1)
-    # log(1 - p) through expm1: 1 - p is 0 in floating point long before its logarithm is -inf.
-    rest = torch.log(-torch.expm1(log_probs)).clamp_min(torch.finfo(torch.float64).min)
+    # For the likeliest class 1 - p rounds to 0 although its logarithm is finite: it is the sum of the others.
+    top = log_probs.argmax(-1, keepdim=True)
+    others = log_probs.scatter(-1, top, float("-inf")).logsumexp(-1, keepdim=True)
+    rest = torch.log1p(-log_probs.exp()).scatter(-1, top, others)
     weighted = (log_probs.exp() * rest).scatter(-1, labels.unsqueeze(-1), 0.0)
     own = log_probs.gather(-1, labels.unsqueeze(-1)).squeeze(-1)
     return (torch.expm1(own) * own - weighted.sum(-1)).to(logits.dtype)
