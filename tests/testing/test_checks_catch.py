@@ -11,6 +11,8 @@ import torch
 from torch import nn
 
 from lethe import testing
+from lethe.auditing.metric import Metric, Score
+from lethe.errors import InputError
 from lethe.methods.base import Method
 from lethe.methods.baselines.gradient_ascent import GradientAscent, NegGradPlus
 from lethe.models import copied
@@ -402,3 +404,75 @@ def test_the_tiny_problem_has_something_to_forget():
         return (problem.task.outputs(model, batch).argmax(1) == problem.task.labels(batch)).float().mean().item()
 
     assert accuracy(problem.model) > max(accuracy(gold) for gold in problem.gold) + 0.3
+
+
+@dataclass(frozen=True)
+class ForgetAccuracy(Metric):
+    """Share of the forget set that is classified right, without fault."""
+
+    title: ClassVar[str] = "forget accuracy"
+    kind: ClassVar = "forgetting"
+
+    def __call__(self, rows, against, seed=0):
+        forget = rows["forget"]
+        return Score((forget.logits.argmax(1) == forget.labels).double().mean().item())
+
+
+class ReadsMore(ForgetAccuracy):
+    """Reads the holdout set without saying so."""
+
+    def __call__(self, rows, against, seed=0):
+        return Score(float(len(rows["holdout"].ids)))
+
+
+class NotANumber(ForgetAccuracy):
+    """Divides by nothing."""
+
+    def __call__(self, rows, against, seed=0):
+        return Score(float("nan"))
+
+
+class Chance(ForgetAccuracy):
+    """Draws its value."""
+
+    def __call__(self, rows, against, seed=0):
+        return Score(torch.rand(()).item())
+
+
+class SortsInPlace(ForgetAccuracy):
+    """Leaves other measurements to the next metric."""
+
+    def __call__(self, rows, against, seed=0):
+        rows["forget"].logits.zero_()
+        return Score(0.0)
+
+
+class TensorDetails(ForgetAccuracy):
+    """Keeps a tensor beside its value."""
+
+    def __call__(self, rows, against, seed=0):
+        return Score(0.0, {"losses": torch.zeros(2)})
+
+
+class Refuses(ForgetAccuracy):
+    """Says why it cannot be measured, which is no fault."""
+
+    def __call__(self, rows, against, seed=0):
+        raise InputError("the forget set has one class; give it two")
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (ReadsMore, "lack"),
+        (NotANumber, "refuse what cannot be measured"),
+        (Chance, "draw from the seed"),
+        (SortsInPlace, "work on copies"),
+        (TensorDetails, "as JSON"),
+    ],
+)
+def test_a_metric_that_breaks_a_promise_is_caught(broken, words):
+    testing.check_metric(ForgetAccuracy(), tiny_problem())
+    testing.check_metric(Refuses(), tiny_problem())
+    with pytest.raises(AssertionError, match=words):
+        testing.check_metric(broken(), tiny_problem())

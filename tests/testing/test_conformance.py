@@ -44,3 +44,8 @@ def test_steps_conform(slug, problem):
 @pytest.mark.parametrize("slug", catalogue.entries("weighting"))
 def test_weightings_conform(slug, problem):
     testing.check_weighting(made("weighting", slug), problem)
+
+
+@pytest.mark.parametrize("slug", catalogue.entries("metric"))
+def test_metrics_conform(slug, problem):
+    testing.check_metric(made("metric", slug), problem)

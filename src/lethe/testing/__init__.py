@@ -13,6 +13,7 @@ from lethe.testing.methods import (
     check_resumable,
     check_saves_and_loads,
 )
+from lethe.testing.metrics import check_metric
 from lethe.testing.parts import check_declared, check_scope, check_step, check_weighting
 from lethe.testing.problems import tiny_problem
 
@@ -21,6 +22,7 @@ __all__ = [
     "check_deterministic",
     "check_mask_exact",
     "check_method",
+    "check_metric",
     "check_needs",
     "check_original_untouched",
     "check_resumable",

@@ -121,7 +121,7 @@ def check_weighting(weighting: Weighting, problem: Problem) -> None:
 
 
 def _stepped(step: Step, problem: Problem, learning_rate: float) -> tuple[nn.Module, Mapping[str, Tensor]]:
-    """Return a copy of the model after one step of SGD on its last parameter, on all of them at rate 0; and the values."""
+    """Return a copy of the model after one step of SGD (on the last parameter alone unless its rate is 0)."""
     model = models.copied(problem.model)
     sets = {"forget": (-1, problem.forget), "retain": (1, problem.kept)}
 

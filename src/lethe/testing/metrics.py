@@ -1,0 +1,92 @@
+"""What every metric promises."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from lethe.api import unlearn
+from lethe.auditing.measure import measure
+from lethe.auditing.metric import Metric, References, Rows, Score
+from lethe.errors import LetheError
+from lethe.examples import concatenate
+from lethe.methods.baselines.finetune import FineTune
+from lethe.problem import Problem
+from lethe.run import Run
+from lethe.tasks import Classification
+from lethe.testing.parts import check_declared
+from lethe.testing.require import disturbed, name_of, require
+
+GOLD = {"gold": 1, "two golds": 2}
+
+
+def check_metric(metric: Metric, problem: Problem) -> None:
+    """Check that a metric reads no more than it says it needs, gives one finite value, and repeats itself.
+
+    Args:
+        metric: the metric with its settings.
+        problem: a problem with retain, holdout, two gold models and a way to retrain: `tiny_problem()`.
+
+    Raises:
+        AssertionError: a promise is broken; the line names the metric and the promise.
+    """
+    check_declared(metric)
+    who = name_of(metric)
+    require(bool(metric.title), f"{who} has no title for tables")
+    rows, against = _measured(metric, problem)
+    before = [value.clone() for value in _tensors(rows)]
+    scores: list[Score] = []
+    for disturbance in (1, 2):
+        with disturbed(disturbance):
+            try:
+                scores.append(metric(rows, against, seed=0))
+            except LetheError as refusal:
+                require(not scores, f"{who} refuses the second time what it scored before: {refusal}")
+                return
+            except KeyError as error:
+                raise AssertionError(f"{who} reads {error}, which its needs {sorted(metric.needs)} lack") from error
+    unchanged = all(torch.equal(old, new) for old, new in zip(before, _tensors(rows), strict=True))
+    require(unchanged, f"{who} changes the measurements that the next metric reads; work on copies")
+    require(math.isfinite(scores[0].value), f"{who} gives {scores[0].value}; refuse what cannot be measured")
+    try:
+        written = [json.dumps([score.value, dict(score.details)], allow_nan=False) for score in scores]
+    except (TypeError, ValueError) as error:
+        raise AssertionError(f"the score of {who} cannot be written as JSON: {error}") from None
+    require(written[0] == written[1], f"{who} gives {scores[1].value} after {scores[0].value}; draw from the seed")
+
+
+def _measured(metric: Metric, problem: Problem) -> tuple[Rows, References]:
+    """Return the measurements of a fine-tuned model and of its references, with no more than the metric needs."""
+    named = {"forget": problem.forget, "retain": problem.kept, "holdout": problem.holdout}
+    sets = {n: e for n, e in named.items() if e is not None and (n == "forget" or n in metric.needs)}
+    task = problem.task
+    require(isinstance(task, Classification), "metrics are tried on a problem of classification")
+    assert isinstance(task, Classification)
+
+    def read(model: nn.Module) -> Rows:
+        return measure(model, task, sets, Run(), activations="activations" in metric.needs)
+
+    def tuned(seed: int) -> Rows:
+        return read(unlearn(problem, FineTune(epochs=1), seed=seed).model)
+
+    def original(seed: int) -> Rows:
+        assert problem.retrain is not None
+        return read(problem.retrain(concatenate(problem.kept, problem.forget), seed))
+
+    golds = max((GOLD.get(need, 0) for need in metric.needs), default=0)
+    return tuned(0), References(
+        original=read(problem.model),
+        gold=tuple(read(gold) for gold in problem.gold[:golds]),
+        originals=tuple(original(seed) for seed in (1, 2)) if "originals" in metric.needs else (),
+        siblings=tuple(tuned(seed) for seed in (1, 2)) if "siblings" in metric.needs else (),
+    )
+
+
+def _tensors(rows: Rows) -> Iterator[Tensor]:
+    for examples in rows.sets.values():
+        yield from (examples.labels, examples.logits, examples.features, *examples.activations.values())
+    yield from rows.weights.values()
