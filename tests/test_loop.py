@@ -120,7 +120,7 @@ class Explodes(GradientAscent):
 def test_a_diverging_run_keeps_the_last_finite_checkpoint_and_says_so(tmp_path):
     problem = tiny_problem()
     run = Run(checkpoint_seconds=0.0)
-    with pytest.raises(Diverged, match="the forget loss is no longer finite at step 4.*after step 4") as caught:
+    with pytest.raises(Diverged, match=r"the forget loss is no longer finite at step 4.*after step 4") as caught:
         unlearn(problem, Explodes(epochs=3, batch_size=4), run=run, out=tmp_path)
     assert caught.value.exit_code == 3
     record = RunFolder(tmp_path).record()
@@ -168,9 +168,7 @@ def test_watching_does_not_change_the_run():
         model.eval()
         return {"x": float(torch.rand(1))}
 
-    assert same_weights(
-        unlearn(problem, method).model, unlearn(problem, method, watch=watch, watch_every=1).model
-    )
+    assert same_weights(unlearn(problem, method).model, unlearn(problem, method, watch=watch, watch_every=1).model)
 
 
 def test_a_metric_to_keep_that_is_not_watched_is_named():

@@ -53,7 +53,9 @@ def test_weights_have_mean_one_and_fall_with_the_loss(reference):
 
 def test_tiny_temperatures_do_not_underflow():
     problem = tiny_problem()
-    weights = LossReweighting(temperature=1e-6).bind(problem, Run())(problem.model, problem.forget.batch(torch.arange(9)))
+    weights = LossReweighting(temperature=1e-6).bind(problem, Run())(
+        problem.model, problem.forget.batch(torch.arange(9))
+    )
     assert bool(torch.isfinite(weights).all())
     assert weights.sum().item() == pytest.approx(9)
 

@@ -82,8 +82,7 @@ def run_loop(loop: Loop, run: Run) -> None:
                 bar.advance(1, **values)
                 state.after_step(done, epoch_ended=last, finished=done == total)
         except Diverged as error:
-            step = state.last_good()
-            raise Diverged(f"{error}; the weights are those after step {step}, the last checkpoint") from None
+            raise Diverged(f"{error}{state.fall_back()}") from None
     state.finish()
 
 
@@ -139,7 +138,6 @@ class _State:
     def __init__(self, loop: Loop, run: Run) -> None:
         self.loop, self.run = loop, run
         self.saved_at = time.perf_counter()
-        self.saved_step = 0
         self.save_seconds = 0.0
         self.started = time.perf_counter()
         self.best: tuple[float, dict[str, Tensor]] | None = None
@@ -163,8 +161,7 @@ class _State:
         # A kill between the two writes leaves a best state that is newer than the loop's; it will be found again.
         if best is not None and best[1]["step"] <= facts["step"]:
             self.best = (best[1]["value"], best[0])
-        self.saved_step = int(facts["step"])
-        return self.saved_step
+        return int(facts["step"])
 
     def after_step(self, done: int, epoch_ended: bool, finished: bool) -> None:
         """Measure, keep and save what is due."""
@@ -212,16 +209,16 @@ class _State:
             "flops_per_example": run.flops_per_example,
         }
         run.checkpoints.save("loop", tensors, facts)
-        self.saved_at, self.saved_step = time.perf_counter(), done
+        self.saved_at = time.perf_counter()
         self.save_seconds = self.saved_at - start
 
-    def last_good(self) -> int:
-        """Put the last snapshot's weights back (those at the start are kept by nobody without checkpoints)."""
-        if self.run.checkpoints is not None:
-            found = self.run.checkpoints.load("loop")
-            if found is not None:
-                models.assign(self.loop.model, _under(found[0], "model/"))
-        return self.saved_step
+    def fall_back(self) -> str:
+        """Put the last snapshot's weights back, where there is one, and return what to say of it."""
+        found = self.run.checkpoints.load("loop") if self.run.checkpoints else None
+        if found is None:
+            return ""
+        models.assign(self.loop.model, _under(found[0], "model/"))
+        return f"; the weights after step {found[1]['step']}, the last checkpoint, are kept"
 
     def finish(self) -> None:
         """Take the best state, where one was asked for."""
