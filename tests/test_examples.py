@@ -85,3 +85,13 @@ def test_joined_batches_and_concatenated_sets_keep_rows_in_order():
     assert concatenate(first, second).ids == ("id0", "id1", "id3")
     with pytest.raises(InputError, match="stands twice"):
         concatenate(first, first)
+
+
+def test_tensors_and_datasets_become_examples_with_ids_of_their_own():
+    train = Examples.of(prefix="train-", input=torch.zeros(3, 2), label=torch.arange(3))
+    test = Examples.from_dataset([(torch.ones(2), 1), (torch.zeros(2), 0)], prefix="test-")
+    assert test.ids == ("test-0", "test-1")
+    assert test.tensor("label").tolist() == [1, 0]
+    assert not train.position.keys() & test.position.keys()
+    with pytest.raises(InputError, match=r"item 1 has shape \(3,\), item 0 has \(2,\)"):
+        Examples.from_dataset([(torch.ones(2), 1), (torch.zeros(3), 0)])

@@ -1,1 +1,62 @@
-"""lethe removes data, knowledge or a bias from a trained model, and shows whether it is really gone."""
+"""lethe removes data, knowledge or a bias from a trained model, and shows whether it is really gone.
+
+    problem = lethe.Problem(model, lethe.Classification(classes=10), forget=…, retain=…, holdout=…, gold=…)
+    result = lethe.unlearn(problem, lethe.SalUn(keep=0.5))
+    evidence = lethe.audit(problem, result.model)
+
+Every catalogued method, scope, step and weighting is an attribute of this module under its class's name.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from lethe.api import Result, unlearn
+from lethe.errors import (
+    AuditIncomplete,
+    ConfigurationError,
+    Diverged,
+    InputError,
+    LetheError,
+    StorageError,
+)
+from lethe.examples import Examples
+from lethe.problem import Problem
+from lethe.tasks import Classification, Task
+
+if TYPE_CHECKING:
+    from lethe.auditing import Audit, Evidence, audit
+
+__all__ = [
+    "Audit",
+    "AuditIncomplete",
+    "Classification",
+    "ConfigurationError",
+    "Diverged",
+    "Evidence",
+    "Examples",
+    "InputError",
+    "LetheError",
+    "Problem",
+    "Result",
+    "StorageError",
+    "Task",
+    "audit",
+    "unlearn",
+]
+
+_LATER = {"audit": "lethe.auditing", "Audit": "lethe.auditing", "Evidence": "lethe.auditing"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the auditor and the catalogued systems when first asked for: they bring scikit-learn and SciPy."""
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
+    # Not `from lethe import catalogue`: that would ask this function for it.
+    kinds = import_module("lethe.catalogue").KINDS
+    for kind in ("method", "scope", "step", "weighting"):
+        for entry in kinds[kind]:
+            if entry.path.endswith(f":{name}"):
+                return entry.load()
+    raise AttributeError(f"module 'lethe' has no attribute '{name}'")

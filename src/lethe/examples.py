@@ -21,6 +21,13 @@ def take(column: Column, rows: Tensor) -> Column:
     return column[rows] if isinstance(column, Tensor) else column[rows.numpy()]
 
 
+def _numbers(columns: Mapping[str, Column], name: str) -> Tensor:
+    column = columns.get(name)
+    if not isinstance(column, Tensor):
+        raise InputError(f"the examples have no column of numbers named '{name}'{nearest(name, columns)}")
+    return column
+
+
 @dataclass(frozen=True, eq=False)
 class Batch:
     """Some rows of a set of examples.
@@ -41,10 +48,7 @@ class Batch:
 
     def tensor(self, name: str) -> Tensor:
         """Return a column of numbers; raises InputError where the column is missing or holds text."""
-        column = self.columns.get(name)
-        if not isinstance(column, Tensor):
-            raise InputError(f"the examples have no column of numbers named '{name}'{nearest(name, self.columns)}")
-        return column
+        return _numbers(self.columns, name)
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch with its numbers on a device; `rows` stays where the cached values are."""
@@ -92,6 +96,35 @@ class Examples:
             if len(column) != len(self.ids):
                 raise InputError(f"column '{name}' has {len(column)} rows but there are {len(self.ids)} ids")
 
+    @classmethod
+    def of(cls, *, prefix: str = "", **columns: Column) -> Examples:
+        """Return examples with the ids `prefix0`, `prefix1` …: give each data set a prefix of its own.
+
+        >>> Examples.of(prefix="train-", input=torch.zeros(2, 4), label=torch.tensor([0, 1])).ids
+        ('train-0', 'train-1')
+        """
+        count = len(next(iter(columns.values()), ()))
+        return cls(tuple(f"{prefix}{row}" for row in range(count)), columns)
+
+    @classmethod
+    def from_dataset(cls, dataset: Sequence[tuple[Tensor, int]], *, prefix: str = "") -> Examples:
+        """Return the items of a PyTorch dataset of (input, label) pairs, all inputs of one shape, held in memory.
+
+        Raises:
+            InputError: an input has another shape than the first.
+        """
+        inputs: list[Tensor] = []
+        labels: list[int] = []
+        for row in range(len(dataset)):
+            value, label = dataset[row]
+            if inputs and value.shape != inputs[0].shape:
+                raise InputError(
+                    f"item {row} has shape {tuple(value.shape)}, item 0 has {tuple(inputs[0].shape)}; resize them alike"
+                )
+            inputs.append(value)
+            labels.append(int(label))
+        return cls.of(prefix=prefix, input=torch.stack(inputs), label=torch.tensor(labels))
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -100,10 +133,7 @@ class Examples:
 
     def tensor(self, name: str) -> Tensor:
         """Return a column of numbers; raises InputError where the column is missing or holds text."""
-        column = self.columns.get(name)
-        if not isinstance(column, Tensor):
-            raise InputError(f"the examples have no column of numbers named '{name}'{nearest(name, self.columns)}")
-        return column
+        return _numbers(self.columns, name)
 
     @cached_property
     def position(self) -> Mapping[str, int]:
