@@ -45,6 +45,7 @@ class Entry:
 _BASELINES = "lethe.methods.baselines"
 _DESCENT = "lethe.methods.descent"
 _EDITS = "lethe.methods.edits"
+_AUDITS = "lethe.auditing.metrics"
 
 METHODS: tuple[Entry, ...] = (
     Entry("retrain", f"{_BASELINES}.retrain:Retrain"),
@@ -84,7 +85,20 @@ WEIGHTINGS: tuple[Entry, ...] = (
     Entry("loreun", "lethe.weighting:LossReweighting"),
 )
 
-METRICS: tuple[Entry, ...] = ()
+METRICS: tuple[Entry, ...] = (
+    Entry("kl_to_gold", f"{_AUDITS}.divergence:KLToGold"),
+    Entry("js_to_gold", f"{_AUDITS}.divergence:JSToGold"),
+    Entry("klom", f"{_AUDITS}.klom:KLoM", row=9),
+    Entry("mia_confidence", f"{_AUDITS}.membership:MIAConfidence"),
+    Entry("mia_correctness", f"{_AUDITS}.membership:MIACorrectness"),
+    Entry("mia_entropy", f"{_AUDITS}.membership:MIAEntropy"),
+    Entry("mia_modified_entropy", f"{_AUDITS}.membership:MIAModifiedEntropy"),
+    Entry("mia_probability", f"{_AUDITS}.membership:MIAProbability"),
+    Entry("mia_privacy", f"{_AUDITS}.membership:MIAPrivacy"),
+    Entry("mia_loss", f"{_AUDITS}.membership:MIALoss"),
+    Entry("mia_entropy_threshold", f"{_AUDITS}.membership:MIAEntropyThreshold"),
+    Entry("relative_test", f"{_AUDITS}.relative:RelativeTest", row=0),
+)
 ATTACKS: tuple[Entry, ...] = ()
 BENCHMARKS: tuple[Entry, ...] = ()
 
