@@ -15,7 +15,7 @@ from lethe.methods.baselines.finetune import FineTune
 from lethe.methods.baselines.gradient_ascent import GradientAscent, NegGradPlus
 from lethe.methods.baselines.random_labels import RandomLabels
 from lethe.methods.baselines.scrub import Scrub
-from lethe.models import load_weights, same_weights
+from lethe.models import load_weights, same_weights, save
 from lethe.progress import Silent
 from lethe.run import Keep, Run
 from lethe.store import RunFolder
@@ -83,6 +83,9 @@ def test_a_finished_run_is_returned_without_running_again(tmp_path):
     assert same_weights(load_weights(problem.model, tmp_path / "model"), first.model)
     with pytest.raises(StorageError, match="differs in seed"):
         unlearn(problem, METHODS[0], out=tmp_path, seed=1)
+    save(problem.model, tmp_path / "model")
+    with pytest.raises(StorageError, match="the weights are not those this run ended with"):
+        unlearn(problem, METHODS[0], out=tmp_path)
 
 
 def test_dropout_does_not_break_the_resumed_bits_and_the_global_generator_is_left_alone(tmp_path):

@@ -11,6 +11,7 @@ from lethe.api import unlearn
 from lethe.errors import ConfigurationError, InputError
 from lethe.methods.baselines.finetune import FineTune
 from lethe.models import copied
+from lethe.tasks import Classification
 from tests.helpers import tiny_problem
 
 
@@ -55,3 +56,14 @@ def test_a_broken_problem_is_refused_with_its_culprit(what, message):
 def test_a_missing_part_is_named_with_the_way_to_give_it():
     with pytest.raises(ConfigurationError, match=r"FineTune needs retain.*give Problem\(retain=...\)"):
         unlearn(replace(tiny_problem(), retain=None), FineTune())
+
+
+def test_a_method_for_another_kind_of_model_is_refused():
+    class Forecasting(Classification):
+        pass
+
+    class ForForecasts(FineTune):
+        tasks = (Forecasting,)
+
+    with pytest.raises(ConfigurationError, match="works on Forecasting, and the problem's task is Classification"):
+        unlearn(tiny_problem(), ForForecasts())

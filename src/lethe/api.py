@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from lethe import models
-from lethe.errors import Diverged
+from lethe.errors import ConfigurationError, Diverged, StorageError
 from lethe.methods.base import Method, settings
 from lethe.problem import Problem
 from lethe.progress import Progress, Silent
@@ -76,6 +76,7 @@ def unlearn(
     """
     run = run or Run(seed=seed, device=pick_device(device), progress=progress or Silent())
     run.watch, run.watch_every, run.keep = watch or run.watch, watch_every or run.watch_every, keep or run.keep
+    _require_task(problem, method)
     problem.require(method.requirements(), type(method).__name__)
     problem.check()
     configuration = {
@@ -97,9 +98,10 @@ def _in_folder(
     problem: Problem, method: Method, run: Run, folder: RunFolder, configuration: Mapping[str, Any]
 ) -> Result:
     before = folder.record()
-    if before is not None and before["status"] == "done":
-        return Result(models.load_weights(problem.model, folder.model).eval(), before)
     run.checkpoints = Checkpoints(folder.path / CHECKPOINT)
+    if before is not None and before["status"] == "done":
+        run.checkpoints.clear()
+        return Result(_finished_model(problem, folder, before), before)
     folder.write_record(_record(configuration, run, "running"))
     try:
         model = _timed(problem, method, run)
@@ -121,6 +123,23 @@ def _in_folder(
     return Result(model, record)
 
 
+def _finished_model(problem: Problem, folder: RunFolder, record: Mapping[str, Any]) -> nn.Module:
+    model = models.load_weights(problem.model, folder.model).eval()
+    if models.fingerprint(model) != record["result"]:
+        raise StorageError(
+            f"{folder.model}: the weights are not those this run ended with; remove {folder.path} and run again"
+        )
+    return model
+
+
+def _require_task(problem: Problem, method: Method) -> None:
+    if not isinstance(problem.task, method.tasks):
+        known = ", ".join(task.__name__ for task in method.tasks)
+        raise ConfigurationError(
+            f"{type(method).__name__} works on {known}, and the problem's task is {type(problem.task).__name__}"
+        )
+
+
 def _timed(problem: Problem, method: Method, run: Run) -> nn.Module:
     problem = on_device(problem, run.device)
     with deterministic(run.device), run.timed():
@@ -133,6 +152,7 @@ def _record(configuration: Mapping[str, Any], run: Run, status: str) -> dict[str
         "version": RECORD_VERSION,
         "status": status,
         "configuration": dict(configuration),
+        "inputs": dict(run.inputs),
         "device": str(run.device),
         "cost": run.cost.as_dict(),
         "history": run.history,

@@ -78,6 +78,7 @@ class Run:
         watch: measures the model now and then while it is being unlearned.
         watch_every: steps between two such measurements.
         keep: which of the measured states becomes the result; None takes the last.
+        inputs: what the problem was read from, as plain data, for the record.
     """
 
     seed: int = 0
@@ -88,6 +89,7 @@ class Run:
     watch: Watch | None = None
     watch_every: int = 0
     keep: Keep | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
     path: tuple[str, ...] = ()
     cost: Cost = field(default_factory=Cost)
     history: list[dict[str, Any]] = field(default_factory=list)
