@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from lethe.problem import Problem
 from lethe.progress import Progress, Silent
 from lethe.run import Keep, Run, Watch
 from lethe.store import CHECKPOINT, Checkpoints, RunFolder
+from lethe.versions import versions
 
 RECORD_VERSION = 1
 
@@ -158,17 +157,6 @@ def _record(configuration: Mapping[str, Any], run: Run, status: str) -> dict[str
         "history": run.history,
         "versions": versions(),
     }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that numbers depend on."""
-    found = {"python": platform.python_version()}
-    for package in ("lethe", "torch", "transformers", "numpy", "scikit-learn"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def pick_device(name: str | torch.device) -> torch.device:
