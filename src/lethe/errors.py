@@ -41,6 +41,10 @@ class AuditIncomplete(LetheError):
     exit_code = 3
 
 
+class LetheWarning(UserWarning):
+    """Something that the user should know of the model or the data; the command line prints it as one line."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint `; did you mean 'x'?` for a mistyped name, or the list of what exists.
 
