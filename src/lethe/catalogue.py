@@ -60,6 +60,14 @@ METHODS: tuple[Entry, ...] = (
     Entry("loreun", f"{_DESCENT}.loreun:LoReUn", row=38),
     Entry("l1_sparse", f"{_DESCENT}.l1_sparse:L1Sparse", row=51),
     Entry("salun", f"{_DESCENT}.salun:SalUn", row=70),
+    Entry("ssd", f"{_EDITS}.ssd:SSD", row=54),
+    Entry("task_arithmetic", f"{_EDITS}.negmerge:TaskArithmetic"),
+    Entry("negmerge", f"{_EDITS}.negmerge:NegMerge", row=12),
+    Entry("influence", f"{_EDITS}.influence:InfluenceUnlearning"),
+    Entry("fisher_forgetting", f"{_EDITS}.fisher_forgetting:FisherForgetting"),
+    Entry("prune_then_unlearn", f"{_EDITS}.prune_then_unlearn:PruneThenUnlearn", row=51),
+    Entry("boundary_shrink", f"{_DESCENT}.boundary:BoundaryShrink", row=46),
+    Entry("boundary_expanding", f"{_DESCENT}.boundary:BoundaryExpanding", row=46),
 )
 
 SCOPES: tuple[Entry, ...] = (

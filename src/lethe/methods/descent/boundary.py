@@ -1,0 +1,204 @@
+"""Boundary unlearning: give a class's territory to its neighbours, or to a shadow class that is cut off afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lethe import feeds
+from lethe.descent import Descent, Objective
+from lethe.errors import ConfigurationError
+from lethe.examples import Batch
+from lethe.feeds import Draw, Rows
+from lethe.measuring import over_examples
+from lethe.methods.baselines.random_labels import classification
+from lethe.methods.descent.curvature import input_curvature
+from lethe.models import copied
+from lethe.problem import Problem
+from lethe.run import Run
+from lethe.targets import Attack, adversarial_outputs, nearest_classes
+from lethe.tasks import Classification
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgetOnly(Descent):
+    """What the two methods share: they see the forget set alone, and batch norms keep their statistics.
+
+    In training mode the statistics would drift to those of one class and take the retained accuracy along.
+    """
+
+    epochs: int = 10
+    learning_rate: float = 1e-5
+    weight_decay: float = 0.0
+    batch_norm: Literal["update", "freeze"] = "freeze"
+    needs: ClassVar[frozenset[str]] = frozenset()
+    intent: ClassVar[str] = "class"
+
+    def together(self) -> frozenset[str]:
+        """Only the forget term exists."""
+        return frozenset({"forget"})
+
+    def plan(self, problem: Problem, run: Run, epoch: int) -> Sequence[Rows]:
+        """One pass over the forget set."""
+        return feeds.forget_pass(problem, run, epoch, self.batch_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundaryShrink(ForgetOnly):
+    """Boundary Shrink: teach each forget image the class it falls into when the original model is attacked on it.
+
+    y_nbi = argmax_{c≠y} h_0(x'), x' = clip(x + ε sign ∇_x CE(h_0(x), y)); min CE(h_θ(x), y_nbi) on the clean x.
+    The neighbours are found once, on the original. The published learning rate suits some 800 steps; with fewer,
+    raise it until the forget accuracy falls.
+
+    Args:
+        attack: `fgsm`, or `pgd` (5 steps of 8/255).
+        epsilon: radius ε of the attack, in pixel units [0, 1].
+        exclude_true: leave y out of the argmax; the release does not, and reinforces y wherever its attack fails.
+        curvature: weight of ‖κ(h_0, x) - κ(h_θ, x)‖₂ over the batch, the first published add-on (there 0.7); κ is
+            the curvature of the loss around x, see `input_curvature`.
+        curvature_length: h, the length of the step the curvature is taken over.
+        reweight: weigh each example by 3·sigmoid(5 (p_2nd - p_nbi - 0.5)) of h_0(x'), the second add-on.
+
+    Source: Chen et al. 2023, arXiv:2303.11570, section 3.2; add-ons and their constants: the authors' release.
+    """
+
+    attack: Literal["fgsm", "pgd"] = "fgsm"
+    epsilon: float = 0.1
+    exclude_true: bool = True
+    curvature: float = 0.0
+    curvature_length: float = 0.9
+    reweight: bool = False
+
+    def check(self) -> None:
+        """Raise ConfigurationError where an option is out of range."""
+        super().check()
+        if not (self.epsilon >= 0 and self.curvature >= 0 and self.curvature_length > 0):
+            raise ConfigurationError(
+                "epsilon and curvature must not be negative and curvature_length must be positive, not "
+                f"epsilon={self.epsilon}, curvature={self.curvature}, curvature_length={self.curvature_length}"
+            )
+
+    def objective(self, problem: Problem, run: Run) -> Objective:
+        """Return the cross-entropy to the neighbours, and the curvature term where it is asked for."""
+        task, original = classification(problem), problem.model
+        attacked = adversarial_outputs(original, task, problem.forget, Attack(self.attack, self.epsilon), run)
+        neighbours = nearest_classes(attacked, problem.forget.tensor(task.label), self.exclude_true)
+        weights = hesitation_weights(attacked, neighbours) if self.reweight else torch.ones(len(neighbours))
+
+        def curved(model: nn.Module, batch: Batch) -> Tensor:
+            return input_curvature(model, task, batch, self.curvature_length).detach()
+
+        before = over_examples(original, problem.forget, run, curved, "curvature") if self.curvature else None
+
+        def terms(model: nn.Module, draw: Draw) -> Mapping[str, Tensor]:
+            batch = draw.forget
+            assert batch is not None
+            losses = F.cross_entropy(
+                task.outputs(model, batch), neighbours[batch.rows].to(run.device), reduction="none"
+            )
+            named = {"forget": weights[batch.rows].to(run.device) * losses}
+            if before is not None:
+                now = input_curvature(model, task, batch, self.curvature_length, create_graph=True)
+                # κ of the published batch-mean loss is that of single examples divided by the batch size.
+                change = (before[batch.rows].to(run.device) - now) / len(batch)
+                named["curvature"] = self.curvature * torch.linalg.vector_norm(change)
+            return named
+
+        return terms
+
+
+def hesitation_weights(attacked: Tensor, neighbours: Tensor) -> Tensor:
+    """Return 3·sigmoid(5 (p_2nd - p_nbi - 0.5)), [N]: little for examples that the attack carried far across.
+
+    Args:
+        attacked: [N, C] logits of the original on the attacked examples.
+        neighbours: [N] classes they are taught.
+
+    Source: the reweighting add-on of the authors' release of Chen et al. 2023, arXiv:2303.11570.
+    """
+    probabilities = attacked.softmax(1)
+    second = probabilities.topk(2, dim=1).values[:, 1]
+    own = probabilities.gather(1, neighbours.unsqueeze(1)).squeeze(1)
+    return 3 * torch.sigmoid(5 * (second - own - 0.5))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundaryExpanding(ForgetOnly):
+    """Boundary Expanding: train the forget images into an extra shadow class C, then cut that output off.
+
+    The head W ∈ R^{C×d} gets one row more, Xavier-normal with bias 0; min CE(h'(x), C) over all weights; row C is
+    removed. The loop runs on the expanded network, so its checkpoints are those of a part of the run and there is
+    nothing to watch.
+
+    Source: Chen et al. 2023, arXiv:2303.11570, section 3.3.
+    """
+
+    def objective(self, problem: Problem, run: Run) -> Objective:
+        """Return the cross-entropy to the shadow class."""
+        task = classification(problem)
+        shadow = task.classes - 1
+
+        def terms(model: nn.Module, draw: Draw) -> Mapping[str, Tensor]:
+            assert draw.forget is not None
+            outputs = task.outputs(model, draw.forget)
+            return {"forget": F.cross_entropy(outputs, torch.full_like(task.labels(draw.forget), shadow),
+                                              reduction="none")}  # fmt: skip
+
+        return terms
+
+    def unlearn(self, problem: Problem, run: Run) -> nn.Module:
+        """Expand the head, run the loop, cut the head back."""
+        if run.keep is not None:
+            raise ConfigurationError(
+                "BoundaryExpanding cannot keep its best state: while it runs the model has one class too many"
+            )
+        task = classification(problem)
+        wide = replace(task, classes=task.classes + 1)
+        inner = run.part("shadow class")
+        expanded = with_shadow_class(problem.model, task, inner.generator("shadow class"))
+        trained = super().unlearn(replace(problem, model=expanded, task=wide), inner)
+        return without_shadow_class(trained, problem.model, task)
+
+
+def _head(model: nn.Module, task_head: nn.Module) -> tuple[str, nn.Linear]:
+    """Return the head's name and itself; raises ConfigurationError where a row cannot be added to it."""
+    if not isinstance(task_head, nn.Linear):
+        raise ConfigurationError(
+            f"the head is a {type(task_head).__name__}, to which no class can be added; name the last linear layer "
+            "with Classification(head_name=...)"
+        )
+    return next(name for name, module in model.named_modules() if module is task_head), task_head
+
+
+def with_shadow_class(model: nn.Module, task: Classification, generator: torch.Generator) -> nn.Module:
+    """Return a copy of the model with one class more: its first C logits are the model's own, to the bit."""
+    expanded = copied(model)
+    name, head = _head(expanded, task.head(expanded))
+    wide = nn.utils.skip_init(
+        nn.Linear, head.in_features, head.out_features + 1, bias=head.bias is not None, device="cpu"
+    )
+    nn.init.xavier_normal_(wide.weight, generator=generator)
+    wide = wide.to(head.weight)
+    with torch.no_grad():
+        wide.weight[:-1] = head.weight
+        if head.bias is not None:
+            wide.bias[:-1] = head.bias
+            wide.bias[-1] = 0.0
+    expanded.set_submodule(name, wide)
+    return expanded
+
+
+@torch.no_grad()
+def without_shadow_class(expanded: nn.Module, original: nn.Module, task: Classification) -> nn.Module:
+    """Return a model like the original with the weights and buffers of the expanded one, the last class cut off."""
+    model = copied(original)
+    own = model.state_dict(keep_vars=True)
+    for name, value in expanded.state_dict().items():
+        own[name].copy_(value if own[name].shape == value.shape else value[:-1])
+    return model.eval()
