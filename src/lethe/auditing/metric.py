@@ -84,6 +84,7 @@ class Metric(ABC):
         goal: which value is best: gold's (`gold`), the largest (`max`) or the smallest (`min`).
         needs: what must be there: `retain`, `holdout`, `gold`, `two golds`, `originals`, `siblings`, `activations`.
         resample: whether the value may be recomputed on resampled examples for a confidence interval (cheap enough).
+            Resampled rows hold ids, labels and logits only; a metric that reads more of them sets it to False.
     """
 
     title: ClassVar[str]
@@ -102,3 +103,10 @@ class Metric(ABC):
             against: what was measured of the models it is set beside.
             seed: the seed for whatever the metric draws.
         """
+
+    def resolution(self, rows: Rows) -> float:
+        """Return the smallest difference that means anything, the least spread gold models are credited with.
+
+        One forget example for a share, a millionth otherwise; a share of another set overrides it.
+        """
+        return 1 / len(rows["forget"].ids) if self.unit == "%" else 1e-6

@@ -1,0 +1,136 @@
+"""Audit: measure and attack a model, set it beside the original and gold models, and say what that proves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from lethe.auditing.attacks.base import Attack
+from lethe.auditing.auditor import Auditor, classification, with_gold
+from lethe.auditing.evidence import Evidence
+from lethe.auditing.measure import Measurements
+from lethe.auditing.metric import Metric
+from lethe.auditing.selection import named
+from lethe.errors import ConfigurationError
+from lethe.models import check_finite
+from lethe.problem import Problem
+from lethe.run import Run
+from lethe.tasks import device_of
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Which metrics and attacks to run, and how carefully.
+
+    Args:
+        metrics: the metrics to compute; None for every one of the catalogue.
+        attacks: the attacks to carry out; None for every one of the catalogue.
+        golds: gold models to retrain where the problem has none but can retrain.
+        resamples: bootstrap samples of the examples for confidence intervals; 0 leaves that uncertainty out.
+        folder: where to keep what was measured, so that an interrupted audit goes on; None keeps it in memory.
+    """
+
+    metrics: tuple[Metric, ...] | None = None
+    attacks: tuple[Attack, ...] | None = None
+    golds: int = 3
+    resamples: int = 200
+    folder: Path | None = None
+
+    def __call__(
+        self,
+        problem: Problem,
+        model: nn.Module,
+        *,
+        name: str = "unlearned",
+        method: Mapping[str, Any] | None = None,
+        cost: Mapping[str, float] | None = None,
+        retrain_seconds: float | None = None,
+        originals: Sequence[nn.Module] = (),
+        siblings: Sequence[nn.Module] = (),
+        run: Run | None = None,
+    ) -> Evidence:
+        """Return the evidence on one model.
+
+        Args:
+            problem: what was to be forgotten, with the original and, if possible, gold models.
+            model: the model said to have forgotten it.
+            name: what tables and reports call it.
+            method: how it was made, as plain data.
+            cost: what that took: `seconds`, as in a record's `cost`.
+            retrain_seconds: what retraining takes, to set the cost beside; None where nobody measured it.
+            originals: further models trained on everything, from other seeds.
+            siblings: further models unlearned in the same way, from other seeds.
+            run: seed, device and progress; None works with seed 0 where the original lies, and shows nothing.
+
+        Raises:
+            InputError: the data or a model are wrong, or the model's outputs are not finite.
+            ConfigurationError: the problem is not one of classification, or an option is out of range.
+        """
+        auditor = self.on(problem, originals=originals, run=run)
+        return auditor(
+            model, name=name, method=method, cost=cost, retrain_seconds=retrain_seconds, siblings=siblings
+        )  # fmt: skip
+
+    def on(self, problem: Problem, *, originals: Sequence[nn.Module] = (), run: Run | None = None) -> Auditor:
+        """Return an auditor for several models of one problem, which measures original and gold models only once.
+
+        The arguments are those of the call; missing gold models are trained here.
+        """
+        self._check()
+        problem.check()
+        task, run = classification(problem), run or Run(device=device_of(problem.model))
+        problem, seconds = with_gold(problem, self.golds, run)
+        for i, gold in enumerate(problem.gold, start=1):
+            check_finite(gold, f"gold model {i}")
+        return Auditor(
+            problem=problem,
+            task=task,
+            metrics=named("metric", self.metrics),
+            attacks=named("attack", self.attacks),
+            run=run,
+            known=Measurements(self.folder),
+            originals=originals,
+            resamples=self.resamples,
+            retrain_seconds=seconds,
+        )
+
+    def many(
+        self,
+        problem: Problem,
+        models: Mapping[str, nn.Module],
+        *,
+        originals: Sequence[nn.Module] = (),
+        run: Run | None = None,
+    ) -> list[Evidence]:
+        """Return the evidence on each of several models, given by name, of one problem."""
+        auditor = self.on(problem, originals=originals, run=run)
+        return [auditor(model, name=name) for name, model in models.items()]
+
+    def _check(self) -> None:
+        for option, value in (("golds", self.golds), ("resamples", self.resamples)):
+            if value < 0:
+                raise ConfigurationError(f"{option} must not be negative, not {value}")
+
+
+def audit(
+    problem: Problem,
+    model: nn.Module,
+    *,
+    metrics: tuple[Metric, ...] | None = None,
+    attacks: tuple[Attack, ...] | None = None,
+    **circumstances: Any,
+) -> Evidence:
+    """Measure and attack a model and return the evidence, with every metric and attack of the catalogue by default.
+
+    Args:
+        problem: what was to be forgotten, with the original and, if possible, gold models.
+        model: the model said to have forgotten it.
+        metrics: the metrics to compute; None for all.
+        attacks: the attacks to carry out; None for all.
+        circumstances: name, method, cost, retrain_seconds, originals, siblings and run, as `Audit` takes them.
+    """
+    return Audit(metrics=metrics, attacks=attacks)(problem, model, **circumstances)

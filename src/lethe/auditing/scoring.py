@@ -1,0 +1,154 @@
+"""Scoring: one metric of the model, of the original and of every gold model, on all examples and on resampled ones."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from lethe.auditing.attacks.base import Attack
+from lethe.auditing.evidence import Entry
+from lethe.auditing.metric import Metric, References, Rows, Score
+from lethe.auditing.power import Gold, finding, interval, power
+from lethe.auditing.resampling import draws, resampled, resampled_references
+from lethe.errors import AuditIncomplete
+from lethe.run import Run
+
+_MENDS = {
+    "retain": "needs a retain set; give Problem(retain=...)",
+    "holdout": "needs a holdout set; give Problem(holdout=...), or --holdout",
+    "gold": "needs a gold model; give Problem(gold=...) or Problem(retrain=...)",
+    "two golds": "needs two gold models; give Problem(gold=...) or Problem(retrain=...)",
+    "originals": "needs a further model trained on everything from another seed; give originals=...",
+    "siblings": "needs a further model unlearned in the same way from another seed; give siblings=...",
+    "activations": "needs layer activations, which were not measured",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """One metric of the original and of each gold model: the same whatever model is set beside them."""
+
+    original: Score
+    gold: tuple[Score, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """The models an audited model is set beside, as measured.
+
+    Args:
+        references: original, gold and further originals; without siblings, which belong to the audited model.
+    """
+
+    references: References
+
+    def scores(self, metric: Metric, seed: int) -> Scores:
+        """Return the metric of the original and of each gold model."""
+        original = replace(self.references, siblings=self.references.originals)
+        return Scores(
+            metric(self.references.original, original, seed),
+            tuple(metric(rows, against, seed) for rows, against in self._golds(self.references, metric)),
+        )
+
+    def gaps(
+        self, subject: Rows, beside: References, metrics: Sequence[tuple[str, Metric]], count: int, run: Run
+    ) -> dict[str, list[float]]:
+        """Return, by metric, the gap to gold on each of `count` bootstrap samples of the examples.
+
+        Args:
+            subject: what was measured of the audited model.
+            beside: its references.
+            metrics: those that may be resampled, by name.
+            count: number of samples.
+            run: seed and progress.
+        """
+        found: dict[str, list[float]] = {name: [] for name, _ in metrics}
+        count, seed = count if metrics and beside.gold else 0, run.key("audit")
+        with run.progress.bar("resampling", count) as bar:
+            for drawn in draws(subject, count, run.generator("resampling")):
+                run.interrupt_point()
+                own, references = resampled(subject, drawn), resampled_references(beside, drawn)
+                for name, metric in metrics:
+                    gold = [metric(rows, against, seed).value for rows, against in self._golds(references, metric)]
+                    if gold:
+                        found[name].append(metric(own, references, seed).value - statistics.fmean(gold))
+                bar.advance()
+        return found
+
+    @staticmethod
+    def _golds(references: References, metric: Metric) -> Iterator[tuple[Rows, References]]:
+        """Yield each gold model with its own references, where the others are enough for the metric.
+
+        A metric of ensembles sees half of the other gold models as the siblings of this one, so that no model stands
+        on both sides.
+        """
+        for i, rows in enumerate(references.gold):
+            others = references.gold[:i] + references.gold[i + 1 :]
+            half = len(others) // 2 if "siblings" in metric.needs else 0
+            against = replace(references, gold=others[half:], siblings=others[:half])
+            if lacking(metric, against) is None:
+                yield rows, against
+
+
+def lacking(metric: Metric, references: References) -> str | None:
+    """Return why the metric cannot be computed with these references, or None where it can."""
+    there = {
+        "retain": "retain" in references.original.sets,
+        "holdout": "holdout" in references.original.sets,
+        "gold": bool(references.gold),
+        "two golds": len(references.gold) > 1,
+        "originals": bool(references.originals),
+        "siblings": bool(references.siblings),
+        "activations": bool(references.original["forget"].activations),
+    }
+    missing = next((need for need in _MENDS if need in metric.needs and not there[need]), None)
+    return _MENDS[missing] if missing else None
+
+
+def entry(
+    name: str,
+    of: Metric | Attack,
+    own: Score,
+    others: Scores,
+    resolution: float,
+    resampled: Sequence[float] | None = None,
+) -> Entry:
+    """Return what one metric or attack found: the value beside the original's and gold's, and what follows.
+
+    Args:
+        name: slug.
+        of: the metric or attack.
+        own: the audited model's score.
+        others: those of the original and of gold.
+        resolution: the smallest difference that means anything.
+        resampled: the gap on each bootstrap sample; None where the metric is not resampled.
+    """
+    values = tuple(score.value for score in others.gold)
+    gold = Gold(values, resolution) if values else None
+    gap = own.value - gold.mean if gold else None
+    spread = gold.spread if gold else None
+    numbers = (own.value, others.original.value, *values)
+    if not all(map(math.isfinite, numbers)):
+        raise AuditIncomplete(f"{of.title} is not a finite number for every model ({', '.join(map(str, numbers))})")
+    return Entry(
+        name=name,
+        title=of.title,
+        unit=of.unit,
+        kind=of.kind,
+        goal=of.goal,
+        value=own.value,
+        original=others.original.value,
+        gold=values,
+        gold_mean=gold.mean if gold else None,
+        gold_spread=spread,
+        gap=gap,
+        gap_in_spreads=gap / spread if gap is not None and spread else None,
+        interval=interval(gap, gold, resampled) if gold and gap is not None else None,
+        power=power(others.original.value, gold),
+        finding=finding(own.value, others.original.value, gold),
+        details=own.details,
+        original_details=others.original.details,
+        gold_details=tuple(score.details for score in others.gold),
+    )
