@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lethe.examples import Examples, concatenate, shuffled
-from lethe.problem import Problem
+from lethe.examples import Examples
 from lethe.run import Run
 from lethe.tasks import Classification
-from lethe.worlds.cache import cached_model
+from lethe.worlds.base import Training, World
 
 Forget = Literal["mislabelled", "class", "random"]
 Architecture = Literal["cnn", "vit", "resnet"]
@@ -59,21 +57,6 @@ def network(architecture: Architecture) -> nn.Module:
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Training:
-    """How the world's models are trained: Adam with a cosine schedule.
-
-    Args:
-        epochs: passes over the training data.
-        batch_size: examples a batch.
-        learning_rate: step size at the start.
-    """
-
-    epochs: int = 40
-    batch_size: int = 64
-    learning_rate: float = 3e-3
-
-
 TRAININGS: dict[Architecture, Training] = {
     "cnn": Training(epochs=60),
     "vit": Training(epochs=40),
@@ -82,7 +65,7 @@ TRAININGS: dict[Architecture, Training] = {
 
 
 @dataclass(frozen=True)
-class Digits:
+class Digits(World):
     """Real handwritten digits (1,797 images of 8×8) with something to forget.
 
     Args:
@@ -94,6 +77,7 @@ class Digits:
         split_seed: seed of the split and of the wrong labels; the models' seeds are apart from it.
     """
 
+    name: ClassVar[str] = "digits"
     forget: Forget = "mislabelled"
     architecture: Architecture = "cnn"
     forget_class: int = 3
@@ -104,8 +88,17 @@ class Digits:
         """Ten classes; pixels are stored as 0 … 16."""
         return Classification(classes=10, input="image", scale=1 / 16, mean=(0.305,), std=(0.376,))
 
-    @cached_property
-    def _sets(self) -> tuple[Examples, Examples, Examples]:
+    @property
+    def training(self) -> Training:
+        """The recipe of the architecture."""
+        return TRAININGS[self.architecture]
+
+    def network(self) -> nn.Module:
+        """Return an untrained network of the architecture."""
+        return network(self.architecture)
+
+    def make_sets(self) -> tuple[Examples, Examples, Examples]:
+        """Split the digits, and mislabel or set aside what is to be forgotten."""
         everything = load_digits()
         order = Run(seed=self.split_seed).generator("digits split")
         rows = torch.randperm(len(everything), generator=order)
@@ -122,38 +115,6 @@ class Digits:
                 train = train.with_column("label", torch.where(gone, (labels + shift) % 10, labels))
         return train.take(gone.nonzero().flatten()), train.take((~gone).nonzero().flatten()), holdout
 
-    def train(self, examples: Examples, seed: int) -> nn.Module:
-        """Return the network trained from scratch on these examples; cached by content."""
-        recipe = TRAININGS[self.architecture]
-        facts = {
-            "world": "digits", "architecture": self.architecture, "data": examples.fingerprint, "seed": seed,
-            "epochs": recipe.epochs, "batch_size": recipe.batch_size, "learning_rate": recipe.learning_rate,
-        }  # fmt: skip
-
-        def untrained() -> nn.Module:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
-                return network(self.architecture)
-
-        return cached_model(facts, untrained, lambda: fit(untrained(), self.task, examples, recipe, seed))
-
-    def original(self, seed: int = 0) -> nn.Module:
-        """Return the network trained on everything."""
-        forget, retain, _ = self._sets
-        return self.train(concatenate(retain, forget), seed)
-
-    def gold(self, seeds: tuple[int, ...] = (1, 2, 3)) -> tuple[nn.Module, ...]:
-        """Return networks trained without the forget set, one a seed."""
-        return tuple(self.train(self._sets[1], seed) for seed in seeds)
-
-    def problem(self, seed: int = 0, gold: tuple[int, ...] = (1, 2, 3)) -> Problem:
-        """Return the problem: original of that seed, gold models of those seeds."""
-        forget, retain, holdout = self._sets
-        return Problem(
-            model=self.original(seed), task=self.task, forget=forget, retain=retain, holdout=holdout,
-            retrain=self.train, gold=self.gold(gold),
-        )  # fmt: skip
-
 
 def load_digits() -> Examples:
     """Return all 1,797 digits: `image` [N, 1, 8, 8] bytes 0 … 16, `label` [N]."""
@@ -163,20 +124,3 @@ def load_digits() -> Examples:
     images = torch.from_numpy(data.images).to(torch.uint8).unsqueeze(1)
     ids = tuple(f"digit-{row:04d}" for row in range(len(images)))
     return Examples(ids, {"image": images, "label": torch.from_numpy(data.target).long()})
-
-
-def fit(model: nn.Module, task: Classification, examples: Examples, recipe: Training, seed: int) -> nn.Module:
-    """Train the model in place with Adam and a cosine schedule, and return it."""
-    run = Run(seed=seed)
-    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.epochs)
-    model.train()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        for epoch in range(recipe.epochs):
-            for rows in shuffled(len(examples), recipe.batch_size, run.generator("order", epoch)):
-                optimizer.zero_grad(set_to_none=True)
-                task.losses(model, examples.batch(rows)).mean().backward()
-                optimizer.step()
-            scheduler.step()
-    return model
