@@ -102,6 +102,7 @@ class KLoM(Metric):
     kind: ClassVar[Literal["distance"]] = "distance"
     goal: ClassVar[Literal["min"]] = "min"
     needs: ClassVar[frozenset[str]] = frozenset({"siblings", "two golds"})
+    resample: ClassVar[bool] = False
 
     def compare(self, unlearned: Tensor, oracles: Tensor) -> Tensor:
         """Return KLoM with these settings, [n]."""
