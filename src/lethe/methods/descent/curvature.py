@@ -35,7 +35,8 @@ def input_curvature(
         return torch.autograd.grad(loss, inputs, create_graph=create_graph)[0]
 
     with torch.enable_grad():
-        inputs = task.normalise(task.pixels(batch)).requires_grad_(True)
+        # A clone, because counters that hook the modules' inputs refuse leaves in autograd.grad.
+        inputs = task.normalise(task.pixels(batch)).requires_grad_(True).clone()
         here = slope(inputs)
         sign = here.detach().sign().flatten(1)
         # Where the gradient is 0 there is no direction to look in, and κ is 0.

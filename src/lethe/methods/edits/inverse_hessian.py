@@ -36,8 +36,8 @@ def woodbury(gradients: Tensor, vector: Tensor, damping: float) -> Tensor:
 def released_recursion(gradients: Iterable[Tensor], vector: Tensor, damping: float) -> Tensor:
     """Return the product as the release of Unlearn-Sparse computes it, in one pass that keeps one vector.
 
-    o = g_1, k = v; for i ≥ 2: k ← k - (k·g_i)/(M + o·g_i) o, o ← o - (o·g_i)/(M + o·g_i) o. One vector o is carried along and no H⁻¹g_i ever computed, so this is the inverse only while the gradients are
-    small against M ((1/M) Σ‖g‖² up to about 7); it needs memory for three vectors.
+    o = g_1, k = v; for i ≥ 2: k ← k - (k·g_i)/(M + o·g_i) o, o ← o - (o·g_i)/(M + o·g_i) o. No H⁻¹g_i is ever
+    computed, so this is the inverse only while the gradients are small against M ((1/M) Σ‖g‖² up to about 7).
 
     Args:
         gradients: [d] each, one an example, seen once.

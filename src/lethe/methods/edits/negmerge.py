@@ -185,9 +185,11 @@ class NegMerge(Negation):
     def direction(self, problem: Problem, run: Run) -> Weights:
         """Return the merged task vector."""
         vectors = self.vectors(problem, run)
-        if self.merge == "single_best" or self.merge == "greedy":
-            return self.chosen(problem, list(vectors), run)
-        return merge(vectors, self.merge)
+        match self.merge:
+            case "single_best" | "greedy":
+                return self.chosen(problem, list(vectors), run)
+            case rule:
+                return merge(vectors, rule)
 
     def chosen(self, problem: Problem, pool: list[Weights], run: Run) -> Weights:
         """Return the best vector, or the average of those that help, from the best on."""
