@@ -62,6 +62,10 @@ class World(ABC):
 
     def train(self, examples: Examples, seed: int) -> nn.Module:
         """Return the network trained from scratch on these examples; cached by content."""
+        return self.timed_train(examples, seed)[0]
+
+    def timed_train(self, examples: Examples, seed: int) -> tuple[nn.Module, float]:
+        """Return the same network and the seconds its training took, when it was trained."""
 
         def untrained() -> nn.Module:
             with torch.random.fork_rng(devices=[]):

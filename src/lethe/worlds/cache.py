@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from torch import nn
 
 from lethe import models
 from lethe.errors import StorageError
-from lethe.store import digest
+from lethe.store import digest, read_json, write_json
 
-FORMAT = 1
+FORMAT = 2
+TIMING = "training.json"
 
 
 def cache_folder() -> Path:
@@ -25,8 +27,8 @@ def cache_folder() -> Path:
 
 def cached_model(
     recipe: Mapping[str, Any], untrained: Callable[[], nn.Module], train: Callable[[], nn.Module]
-) -> nn.Module:
-    """Return the trained model of a recipe: from the cache, or trained now and put there.
+) -> tuple[nn.Module, float]:
+    """Return the trained model of a recipe, from the cache or trained now, and the seconds its training took.
 
     Args:
         recipe: everything the weights depend on, hashes of the data included, as plain data.
@@ -42,9 +44,12 @@ def cached_model(
         fcntl.flock(lock, fcntl.LOCK_EX)
         if (folder / models.WEIGHTS).exists():
             try:
-                return models.load_weights(untrained(), folder).eval()
+                return models.load_weights(untrained(), folder).eval(), read_json(folder / TIMING)["seconds"]
             except StorageError:
                 pass  # truncated by a full disk, say: train it again
+        start = time.perf_counter()
         model = train().eval()
+        seconds = time.perf_counter() - start
+        write_json(folder / TIMING, {"seconds": seconds})
         models.save(model, folder)
-        return model
+        return model, seconds
