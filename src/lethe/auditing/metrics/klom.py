@@ -41,7 +41,8 @@ def klom(
             counts in the last bin.
 
     Returns:
-        [n] values, from about 0 (slightly below where the floor acts) to log(1/floor) for ensembles that never meet.
+        [n] values, from about 0 (slightly below where the floor acts) to log(1/floor), less the entropy of p, for
+        ensembles that never meet.
 
     Raises:
         InputError: a margin is not a number, or an ensemble is empty.
