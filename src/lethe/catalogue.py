@@ -94,6 +94,12 @@ WEIGHTINGS: tuple[Entry, ...] = (
 )
 
 METRICS: tuple[Entry, ...] = (
+    Entry("forget_accuracy", f"{_AUDITS}.accuracy:ForgetAccuracy"),
+    Entry("retain_accuracy", f"{_AUDITS}.accuracy:RetainAccuracy"),
+    Entry("holdout_accuracy", f"{_AUDITS}.accuracy:HoldoutAccuracy"),
+    Entry("forget_loss", f"{_AUDITS}.accuracy:ForgetLoss"),
+    Entry("retain_loss", f"{_AUDITS}.accuracy:RetainLoss"),
+    Entry("holdout_loss", f"{_AUDITS}.accuracy:HoldoutLoss"),
     Entry("kl_to_gold", f"{_AUDITS}.divergence:KLToGold"),
     Entry("js_to_gold", f"{_AUDITS}.divergence:JSToGold"),
     Entry("klom", f"{_AUDITS}.klom:KLoM", row=9),
@@ -106,8 +112,16 @@ METRICS: tuple[Entry, ...] = (
     Entry("mia_loss", f"{_AUDITS}.membership:MIALoss"),
     Entry("mia_entropy_threshold", f"{_AUDITS}.membership:MIAEntropyThreshold"),
     Entry("relative_test", f"{_AUDITS}.relative:RelativeTest", row=0),
+    Entry("u_lira", f"{_AUDITS}.likelihood_ratio:ULiRA"),
+    Entry("weight_distance", f"{_AUDITS}.distance:WeightDistance"),
+    Entry("activation_distance", f"{_AUDITS}.distance:ActivationDistance"),
+    Entry("gold_activation_distance", f"{_AUDITS}.distance:GoldActivationDistance"),
+    Entry("feature_mapping", f"{_AUDITS}.recovery:FeatureMapping", row=17),
+    Entry("head_recovery", f"{_AUDITS}.recovery:HeadRecovery", row=17),
 )
-ATTACKS: tuple[Entry, ...] = ()
+
+ATTACKS: tuple[Entry, ...] = (Entry("relearn", "lethe.auditing.attacks.relearn:Relearn"),)
+
 BENCHMARKS: tuple[Entry, ...] = ()
 
 KINDS: dict[str, tuple[Entry, ...]] = {

@@ -1,4 +1,4 @@
-"""Power: can this metric tell the original from gold at all, and on which side of gold does a value lie?"""
+"""Power: whether a metric can tell the original from gold at all, and on which side of gold a value lies."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def verdict(metrics: Sequence[Entry], attacks: Sequence[Entry]) -> Verdict:
 
 
 def average_gap(entries: Sequence[Entry]) -> AverageGap | None:
-    """Return the average gap of the model, of the original and of each gold model, or None where a metric is missing."""
+    """Return the average gap of the model, of the original and of each gold model; None where a metric is missing."""
     by_name = {entry.name: entry for entry in entries}
     four = [by_name[name] for name in AVERAGED if name in by_name and by_name[name].gold]
     if len(four) < len(AVERAGED):
@@ -93,5 +93,7 @@ def _fall(entry: Entry) -> float:
     return below if below > reach(entry.gold_spread, len(entry.gold)) else 0.0
 
 
-def _titles(entries: Sequence[Entry]) -> str:
-    return ", ".join(entry.title.lower() for entry in entries)
+def _titles(entries: Sequence[Entry], most: int = 3) -> str:
+    """Return the titles, the first few of many."""
+    named = [entry.title for entry in entries]
+    return ", ".join(named) if len(named) <= most + 1 else f"{', '.join(named[:most])} and {len(named) - most} more"

@@ -26,10 +26,11 @@ from lethe.tasks import Classification
 class Relearn(Attack):
     """Relearn time: optimiser steps on the forget set until the model does as well on it as the original.
 
-    T = min{t : Acc(θ_t; D_f) ≥ fraction · Acc(θ_0; D_f)}, or with the loss min{t : L(θ_t; D_f) ≤ (1 + slack) L(θ_0; D_f)}.
+    T = min{t : Acc(θ_t; D_f) ≥ fraction · Acc(θ_0; D_f)}, or min{t : L(θ_t; D_f) ≤ (1 + slack) · L(θ_0; D_f)}.
     A model that still holds what it no longer shows needs fewer steps than gold, which has to learn it for the first
     time; divided by gold's steps this is the anamnesis index (AIN). All models see the same batches, in eval mode, so
-    that batch-norm statistics stay. A model that is not there after `max_steps` is reported at that limit, `censored`.
+    that batch-norm statistics stay. A model that is not there after `max_steps` is reported at that limit, `censored`:
+    what lies beyond is unknown, and gold models that all stop there show no spread of their own.
 
     Args:
         criterion: what has to come back, `accuracy` or `loss`.
@@ -50,7 +51,7 @@ class Relearn(Attack):
     optimizer: Literal["adam", "sgd"] = "adam"
     learning_rate: float = 1e-3
     batch_size: int = 64
-    max_steps: int = 300
+    max_steps: int = 500
     evaluate_every: int = 1
 
     title: ClassVar[str] = "Relearn steps"

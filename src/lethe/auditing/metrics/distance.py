@@ -20,8 +20,8 @@ class WeightDistance(Metric):
     """How far the weights are from the original's: ‖θ - θ0‖ / ‖θ0‖ over all layers, and ‖W_l - W_l0‖ / ‖W_l0‖ by layer.
 
     It shows where a method acted, not whether it unlearned: networks trained from different seeds are far apart
-    whatever they have seen, so gold models lie at about √2 from the original and from each other. For the same
-    reason the distance to gold (mean over gold models, `gold_layers` in the details) hardly falls by unlearning.
+    whatever they have seen, so gold models lie about as far from the original and from each other as their weights
+    are long, and unlearning hardly shortens the distance to gold (mean over gold models, `gold_layers` in the details).
     """
 
     title: ClassVar[str] = "Weight distance"

@@ -1,4 +1,4 @@
-"""U-LiRA: is the model's confidence on each forget example that of models which saw it, or of models which did not?"""
+"""U-LiRA: whether the model's confidence on each forget example is that of models which saw it, or of gold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recovery without training: can a linear map bring the forget set back out of the model's features?"""
+"""Recovery without training: what a linear map brings back out of the model's features."""
 
 from __future__ import annotations
 
