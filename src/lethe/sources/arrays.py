@@ -15,10 +15,11 @@ from lethe.sources.tables import Splits, Table
 def read_npz(path: Path) -> Splits:
     """Return the tables of an archive with `images` and `labels`, or with `train_images`, `train_labels` and so on.
 
-    `test_images` and `test_labels` make a test split. `ids` and any other array of one value an example are taken along; ids are row numbers where there are none.
+    `test_images` and `test_labels` make a test split. `ids` and any other array of one value an example are taken
+    along; ids are row numbers where there are none.
 
     Raises:
-        InputError: an array is missing, damaged, of Python objects, or as long as no other.
+        InputError: an array is missing, damaged or of Python objects, or the labels are not one an image.
     """
     arrays = _arrays(path)
     classes = tuple(map(str, arrays["class_names"])) if "class_names" in arrays else ()
@@ -30,7 +31,8 @@ def read_npz(path: Path) -> Splits:
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here: NumPy leaves the file of a damaged archive open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (zipfile.BadZipFile, EOFError) as error:
         raise InputError(f"{path}: not a whole .npz archive ({error}); copy it again from its source") from None

@@ -42,5 +42,12 @@ def _split(root: Path, split: Path) -> Table:
         ids=tuple(file.relative_to(root).as_posix() for file in files),
         own_ids=False,
         labels=[file.relative_to(split).parts[0] for file in files],
-        picture=lambda row: Image.open(files[row]),
+        picture=lambda row: _load(files[row]),
     )
+
+
+def _load(path: Path) -> Image.Image:
+    # Loaded here, so that a damaged file is closed as well as a whole one.
+    with Image.open(path) as image:
+        image.load()
+    return image

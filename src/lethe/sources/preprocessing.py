@@ -95,11 +95,11 @@ def _statistics(settings: dict[str, Any], folder: str, channels: int) -> tuple[t
         return (), ()
     read = []
     for name in ("image_mean", "image_std"):
-        given = settings.get(name)
-        values = tuple(map(float, given)) if isinstance(given, (list, tuple)) else ()
-        if len(values) not in (1, channels):
+        given = settings[name]
+        values = tuple(map(float, given)) if isinstance(given, (list, tuple)) else (float(given),) * channels
+        if len(values) != channels:
             raise InputError(
                 f"{folder}/{FILE}: {name} has {len(values)} values, the model takes {channels} channels; correct it"
             )
-        read.append(values if len(values) == channels else values * channels)
+        read.append(values)
     return read[0], read[1]

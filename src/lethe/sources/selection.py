@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import textwrap
 from pathlib import Path
 
 import pandas as pd
@@ -83,7 +84,7 @@ def _read_ids(path: Path) -> list[tuple[str, str]]:
 
 
 def _matching(spec: str, columns: pd.DataFrame, option: str) -> list[int]:
-    where = f"{option} '{spec}'"
+    where = f"{option} '{textwrap.shorten(spec, 80)}'"
     _check_plain(spec, columns, where)
     try:
         matches = columns.eval(spec, engine="python")

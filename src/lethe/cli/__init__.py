@@ -1,0 +1,41 @@
+"""The command line: a file a command, one line an error, and exit codes that scripts can rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import typer
+
+from lethe.cli.audit import audit
+from lethe.cli.describe import describe
+from lethe.cli.methods import methods
+from lethe.cli.report import report
+from lethe.cli.terminal import guarded
+from lethe.cli.unlearn import unlearn
+
+# The files of the commands import torch inside their functions, so that `lethe --help` answers at once.
+COMMANDS = (unlearn, audit, report, methods, describe)
+
+app = typer.Typer(
+    name="lethe",
+    help="Remove data from a trained model, and show whether it is really gone.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in COMMANDS:
+    app.command()(command)
+
+
+@app.callback()
+def lethe() -> None:
+    """Remove data from a trained model, and show whether it is really gone."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0: done. 2: the input or the configuration is wrong. 3: the run diverged, or an audit could not finish.
+    130: interrupted.
+    """
+    return guarded(lambda: app(args=arguments, prog_name="lethe", standalone_mode=False))

@@ -1,0 +1,141 @@
+"""`lethe unlearn`: a trained classifier, its data and what to forget in; an unlearned model and its record out."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lethe.cli.options import Device, Gold, Holdout, Retain, Seed, device_named, stoppable
+from lethe.cli.terminal import Json, Quiet, note, print_json, progress, settings, stdout
+from lethe.errors import ConfigurationError, Diverged
+
+if TYPE_CHECKING:
+    from lethe.methods.base import Method
+    from lethe.problem import Problem
+    from lethe.run import Run
+
+PREPROCESSOR = "preprocessor_config.json"
+
+
+def unlearn(
+    model: Annotated[str, typer.Option(help="Folder of a Hugging Face image classifier, or its name on the hub.")],
+    data: Annotated[str, typer.Option(help="Training data: image folder, .parquet, .npz, or folder of datasets.")],
+    forget: Annotated[str, typer.Option(help="What to forget: a file with one id a line, or a filter: 'label == 3'.")],
+    method: Annotated[str, typer.Option(help="Name of a method; lethe methods lists them.")],
+    out: Annotated[Path, typer.Option(help="Run folder; the same command again resumes there.")],
+    retain: Retain = None,
+    holdout: Holdout = None,
+    set_: Annotated[
+        list[str], typer.Option("--set", help="NAME=VALUE, a hyperparameter; scope.count=2 of a part.")
+    ] = [],  # noqa: B006
+    scope: Annotated[str, typer.Option(help="Which weights may move, in place of the method's own choice.")] = "",
+    step: Annotated[str, typer.Option(help="How gradients become an update, such as sam.")] = "",
+    weighting: Annotated[str, typer.Option(help="How much each forget example counts, such as loreun.")] = "",
+    seed: Seed = 0,
+    device: Device = "auto",
+    evaluate_every: Annotated[int, typer.Option(min=0, help="Steps between two measurements; 0 measures nothing.")] = 0,
+    keep: Annotated[str, typer.Option(help="Result: best:METRIC, min:METRIC or max:METRIC; else the last state.")] = "",
+    gold: Gold = [],  # noqa: B006
+    quiet: Quiet = False,
+    as_json: Json = False,
+    checkpoint_seconds: Annotated[float, typer.Option(hidden=True, envvar="LETHE_CHECKPOINT_SECONDS")] = 20.0,
+) -> None:
+    """Remove examples from a trained image classifier.
+
+    Example: lethe unlearn --model vit --data digits.npz --forget 'label == 3' --method salun --set keep=0.5 --out run
+    """
+    from lethe import configure
+    from lethe.run import Run
+    from lethe.sources import Inputs, assemble
+
+    parts = {"scope": scope, "step": step, "weighting": weighting}
+    chosen = configure.build(method, settings(set_), parts)
+    _check_watching(chosen, evaluate_every, keep)
+    shown = progress(quiet)
+    run = Run(seed=seed, device=device_named(device), progress=shown, checkpoint_seconds=checkpoint_seconds)
+    inputs = Inputs(model=model, data=data, forget=forget, retain=retain, holdout=holdout, gold=tuple(gold)).absolute()
+    problem = assemble(inputs, folder=out, progress=shown)
+    run.inputs = inputs.as_dict()
+    _watch(run, problem, chosen, evaluate_every, keep)
+    record = _run(problem, chosen, run, out, model)
+    if as_json:
+        print_json(record)
+    elif not quiet:
+        _summarise(record, out, has_gold=bool(gold))
+
+
+def _check_watching(method: Method, evaluate_every: int, keep: str) -> None:
+    """Raise ConfigurationError where nothing would be measured, or what is kept would never be."""
+    from lethe.descent import Descent
+
+    if keep and not evaluate_every:
+        raise ConfigurationError(f"--keep {keep} chooses among measured states; say how often with --evaluate-every N")
+    if evaluate_every and not isinstance(method, Descent):
+        raise ConfigurationError(
+            f"{type(method).__name__} changes the weights at once, there are no steps to measure between; "
+            "leave out --evaluate-every"
+        )
+
+
+def _watch(run: Run, problem: Problem, method: Method, evaluate_every: int, keep: str) -> None:
+    """Tell the run what to measure on its way and which state to keep."""
+    if not evaluate_every:
+        return
+    from lethe.cli import watching
+
+    # Before the gold models are measured: a problem that the method refuses must cost nothing.
+    problem.require(method.requirements(), type(method).__name__)
+    run.keep = watching.keep(keep, problem.parts) if keep else None
+    run.watch, run.watch_every = watching.watcher(problem, run), evaluate_every
+
+
+def _run(problem: Problem, method: Method, run: Run, out: Path, model: str) -> dict[str, Any]:
+    """Run the method in the run folder and return the record."""
+    import lethe.api
+
+    try:
+        with stoppable(run):
+            result = lethe.api.unlearn(problem, method, out=out, run=run)
+    except KeyboardInterrupt:
+        note(f"interrupted; the same command goes on from the last checkpoint in {out}")
+        raise
+    except Diverged as error:
+        _copy_preprocessor(Path(model), out)
+        raise Diverged(f"{error} (saved in {out / 'model'})") from None
+    _copy_preprocessor(Path(model), out)
+    return dict(result.record)
+
+
+def _copy_preprocessor(model: Path, out: Path) -> None:
+    """Put the original's preprocessing beside the unlearned weights: they are fed alike."""
+    from lethe.store import atomic
+
+    source, target = model / PREPROCESSOR, out / "model" / PREPROCESSOR
+    if source.exists() and target.parent.exists():
+        atomic(target, source.read_bytes())
+
+
+def _summarise(record: dict[str, Any], out: Path, has_gold: bool) -> None:
+    cost, method = record["cost"], record["configuration"]["method"]["type"]
+    console = stdout()
+    console.print(
+        f"{method}: done in {cost['seconds']:.1f} s, {cost['steps']} steps, {cost['examples']} examples; "
+        f"the model is in {out / 'model'}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if record["history"]:
+        step, values = _kept(record["history"], record["configuration"]["keep"])
+        console.print(f"the state after step {step}: {values}", highlight=False, soft_wrap=True)
+    gold = "" if has_gold else " --gold RETRAINED_MODEL"
+    console.print(f"next: lethe audit --run {shlex.quote(str(out))}{gold}", highlight=False, soft_wrap=True)
+
+
+def _kept(history: list[dict[str, Any]], keep: dict[str, Any] | None) -> tuple[int, str]:
+    """Return the step whose state is the result, and what was measured there."""
+    # As the loop chooses: of equally good states the first.
+    chosen = max(history, key=lambda entry: keep["sign"] * entry[keep["metric"]]) if keep else history[-1]
+    return chosen["step"], "  ".join(f"{name} {value:.4f}" for name, value in chosen.items() if name != "step")

@@ -1,0 +1,78 @@
+"""Killed or stopped at any moment, the same command goes on and ends in the same bits."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+LONG = ("--set", "epochs=8", "--set", "learning_rate=0.02", "--set", "optimizer=adam")
+START = "import sys; from lethe.cli import main; sys.exit(main())"
+
+
+@pytest.fixture(scope="module")
+def straight(place, tmp_path_factory):
+    """The weights of a run that nobody stopped."""
+    from lethe.cli import main
+
+    run = tmp_path_factory.mktemp("straight") / "run"
+    assert main(place.unlearn(run, *LONG, "--device", "cpu", "--quiet")) == 0
+    return (run / "model" / "model.safetensors").read_bytes()
+
+
+def started(arguments):
+    """Start a command in a process of its own, with a checkpoint after every step."""
+    environment = {**os.environ, "LETHE_CHECKPOINT_SECONDS": "0", "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-c", START, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+
+
+def under_way(process, run, steps=3):
+    """Wait until the run has written `steps` checkpoints."""
+    path, seen = run / "checkpoint" / "loop.safetensors", set()
+    deadline = time.monotonic() + 120
+    while len(seen) < steps:
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline, "no checkpoint within two minutes"
+        if path.exists():
+            seen.add(path.stat().st_mtime_ns)
+        time.sleep(0.005)
+
+
+def test_kill_and_run_again(place, lethe, straight, tmp_path):
+    """A killed process loses at most what followed its last checkpoint, and not one bit of the result."""
+    run = tmp_path / "run"
+    command = place.unlearn(run, *LONG, "--device", "cpu", "--quiet")
+    process = started(command)
+    under_way(process, run)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not (run / "model" / "model.safetensors").exists()
+    assert json.loads((run / "record.json").read_text())["status"] == "running"
+    assert lethe(command).code == 0
+    assert (run / "model" / "model.safetensors").read_bytes() == straight
+    assert json.loads((run / "record.json").read_text())["cost"]["steps"] == 8 * 19
+
+
+def test_ctrl_c_and_run_again(place, lethe, straight, tmp_path):
+    """Ctrl-C ends with 130, a note and no traceback; the record says so; the same command goes on."""
+    run = tmp_path / "run"
+    command = place.unlearn(run, *LONG, "--device", "cpu", "--quiet")
+    process = started(command)
+    under_way(process, run)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert "the same command goes on" in err
+    assert "Traceback" not in err
+    assert json.loads((run / "record.json").read_text())["status"] == "interrupted"
+    assert lethe(command).code == 0
+    assert (run / "model" / "model.safetensors").read_bytes() == straight
