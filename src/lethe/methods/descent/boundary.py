@@ -18,11 +18,10 @@ from lethe.feeds import Draw, Rows
 from lethe.measuring import over_examples
 from lethe.methods.baselines.random_labels import classification
 from lethe.methods.descent.curvature import input_curvature
-from lethe.models import copied
+from lethe.methods.descent.shadow_class import Shadowed, with_shadow_class, without_shadow_class
 from lethe.problem import Problem
 from lethe.run import Run
 from lethe.targets import Attack, adversarial_outputs, nearest_classes
-from lethe.tasks import Classification
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,9 +145,8 @@ class BoundaryExpanding(ForgetOnly):
 
         def terms(model: nn.Module, draw: Draw) -> Mapping[str, Tensor]:
             assert draw.forget is not None
-            outputs = task.outputs(model, draw.forget)
-            return {"forget": F.cross_entropy(outputs, torch.full_like(task.labels(draw.forget), shadow),
-                                              reduction="none")}  # fmt: skip
+            labels = torch.full_like(task.labels(draw.forget), shadow)
+            return {"forget": F.cross_entropy(task.outputs(model, draw.forget), labels, reduction="none")}
 
         return terms
 
@@ -158,47 +156,9 @@ class BoundaryExpanding(ForgetOnly):
             raise ConfigurationError(
                 "BoundaryExpanding cannot keep its best state: while it runs the model has one class too many"
             )
-        task = classification(problem)
-        wide = replace(task, classes=task.classes + 1)
-        inner = run.part("shadow class")
+        task, inner = classification(problem), run.part("shadow class")
         expanded = with_shadow_class(problem.model, task, inner.generator("shadow class"))
-        trained = super().unlearn(replace(problem, model=expanded, task=wide), inner)
-        return without_shadow_class(trained, problem.model, task)
-
-
-def _head(model: nn.Module, task_head: nn.Module) -> tuple[str, nn.Linear]:
-    """Return the head's name and itself; raises ConfigurationError where a row cannot be added to it."""
-    if not isinstance(task_head, nn.Linear):
-        raise ConfigurationError(
-            f"the head is a {type(task_head).__name__}, to which no class can be added; name the last linear layer "
-            "with Classification(head_name=...)"
-        )
-    return next(name for name, module in model.named_modules() if module is task_head), task_head
-
-
-def with_shadow_class(model: nn.Module, task: Classification, generator: torch.Generator) -> nn.Module:
-    """Return a copy of the model with one class more: its first C logits are the model's own, to the bit."""
-    expanded = copied(model)
-    name, head = _head(expanded, task.head(expanded))
-    wide = nn.utils.skip_init(
-        nn.Linear, head.in_features, head.out_features + 1, bias=head.bias is not None, device="cpu"
-    )
-    nn.init.xavier_normal_(wide.weight, generator=generator)
-    wide = wide.to(head.weight)
-    with torch.no_grad():
-        wide.weight[:-1] = head.weight
-        if head.bias is not None:
-            wide.bias[:-1] = head.bias
-            wide.bias[-1] = 0.0
-    expanded.set_submodule(name, wide)
-    return expanded
-
-
-@torch.no_grad()
-def without_shadow_class(expanded: nn.Module, original: nn.Module, task: Classification) -> nn.Module:
-    """Return a model like the original with the weights and buffers of the expanded one, the last class cut off."""
-    model = copied(original)
-    own = model.state_dict(keep_vars=True)
-    for name, value in expanded.state_dict().items():
-        own[name].copy_(value if own[name].shape == value.shape else value[:-1])
-    return model.eval()
+        wide = replace(problem, model=expanded, task=replace(task, classes=task.classes + 1))
+        # The scope is asked about the original; a mask drawn or measured on the expanded network would be another.
+        shadowed = replace(self, scope=Shadowed(self.reach().mask(problem, run)))
+        return without_shadow_class(Descent.unlearn(shadowed, wide, inner), problem.model)
