@@ -31,7 +31,7 @@ def test_a_random_subset_has_little_signal(random_subset):
 
 def test_the_sets_are_apart_and_wrong_labels_are_wrong():
     forget, retain, holdout = Digits("mislabelled").sets
-    true = {name: label for name, label in zip(*_true(), strict=True)}
+    true = dict(zip(*_true(), strict=True))
     assert len({*forget.ids, *retain.ids, *holdout.ids}) == 1797
     assert all(true[name] != label for name, label in zip(forget.ids, forget.tensor("label").tolist(), strict=True))
     assert all(true[name] == label for name, label in zip(retain.ids, retain.tensor("label").tolist(), strict=True))
