@@ -12,7 +12,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lethe.api import Result, unlearn
 from lethe.errors import (
     AuditIncomplete,
     ConfigurationError,
@@ -21,12 +20,13 @@ from lethe.errors import (
     LetheError,
     StorageError,
 )
-from lethe.examples import Examples
-from lethe.problem import Problem
-from lethe.tasks import Classification, Task
 
 if TYPE_CHECKING:
+    from lethe.api import Result, unlearn
     from lethe.auditing import Audit, Evidence, audit
+    from lethe.examples import Examples
+    from lethe.problem import Problem
+    from lethe.tasks import Classification, Task
 
 __all__ = [
     "Audit",
@@ -46,11 +46,21 @@ __all__ = [
     "unlearn",
 ]
 
-_LATER = {"audit": "lethe.auditing", "Audit": "lethe.auditing", "Evidence": "lethe.auditing"}
+_LATER = {
+    "Audit": "lethe.auditing",
+    "Classification": "lethe.tasks",
+    "Evidence": "lethe.auditing",
+    "Examples": "lethe.examples",
+    "Problem": "lethe.problem",
+    "Result": "lethe.api",
+    "Task": "lethe.tasks",
+    "audit": "lethe.auditing",
+    "unlearn": "lethe.api",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import the auditor and the catalogued systems when first asked for: they bring scikit-learn and SciPy."""
+    """Import what brings torch, scikit-learn or SciPy when it is first asked for: `lethe --help` needs none of it."""
     if name in _LATER:
         return getattr(import_module(_LATER[name]), name)
     # Not `from lethe import catalogue`: that would ask this function for it.
