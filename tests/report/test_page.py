@@ -185,6 +185,7 @@ def test_without_gold_or_power_the_page_still_says_so(evidence, report):
     ("change", "words"),
     [
         ({"version": 2}, "version 2"),
+        ({"metrics": [{"name": "forget_accuracy"}]}, "no evidence of an audit"),
         ({"data": {"forget": "x", "retain": "r" * 64, "holdout": None}}, "another forget set"),
         ({"models": {"unlearned": "u", "original": "x", "gold": ["1" * 64, "2" * 64]}}, "another original model"),
         ({"models": {"unlearned": "u", "original": "o" * 64, "gold": []}}, "other gold models"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from lethe.auditing.evidence import Evidence
 from lethe.report import figures, views
 from lethe.store import atomic
 
@@ -22,9 +23,11 @@ def write_report(evidences: Sequence[views.Evidence], path: Path, title: str = "
         title: heading of the page.
 
     Raises:
-        InputError: there is no evidence, or the models were not audited on the same problem.
+        InputError: there is no evidence, it is damaged, or the models were not audited on the same problem.
         StorageError: the file cannot be written.
     """
+    # Evidence comes from files: read it as an audit would, so that what is damaged is refused in one line.
+    evidences = [Evidence.from_json(evidence).to_json() for evidence in evidences]
     views.check_comparable(evidences)
     text = _environment().get_template("report.html").render(
         title=title,

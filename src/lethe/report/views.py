@@ -112,14 +112,12 @@ class Model:
 
 
 def check_comparable(evidences: Sequence[Evidence]) -> None:
-    """Raise InputError where there is no evidence, its version is unknown, or two speak of different problems."""
+    """Raise InputError where there is no evidence, or two speak of different problems."""
     if not evidences:
         raise InputError("there is no evidence to report on; run `lethe audit` first")
     first = evidences[0]
     for evidence in evidences:
         name = evidence["subject"]["name"]
-        if evidence["version"] != 1:
-            raise InputError(f"the evidence on '{name}' has version {evidence['version']}; this lethe reads version 1")
         for part in ("forget", "retain", "holdout"):
             if evidence["data"][part] != first["data"][part]:
                 raise InputError(_other_problem(name, first, f"another {part} set"))
