@@ -158,7 +158,7 @@ def test_images_the_model_cannot_take(place, refused, tmp_path):
     assert "3 channels" in line
 
 
-def test_a_method_that_lacks_its_parts(place, refused, tmp_path):
+def test_wrong_names_and_impossible_combinations(place, refused, tmp_path):
     """Unknown names must be answered with the nearest there is, an impossible combination with its reason."""
     out = tmp_path / "run"
     assert "did you mean 'finetune'" in refused(place.unlearn(out, method="finetun"))
@@ -172,6 +172,9 @@ def test_a_method_that_lacks_its_parts(place, refused, tmp_path):
         place.unlearn(out, "--evaluate-every", "5", "--keep", "best:retain_los")
     )
     assert "--evaluate-every" in refused(place.unlearn(out, "--keep", "best:retain_loss"))
+    assert "best:METRIC" in refused(place.unlearn(out, "--evaluate-every", "5", "--keep", "retain_loss"))
+    assert "no steps to measure between" in refused(place.unlearn(out, "--evaluate-every", "5", method="ssd"))
+    assert "takes no --step" in refused(place.unlearn(out, "--step", "sam", method="ssd"))
     assert "no such device" in refused(place.unlearn(out, "--device", "abacus"))
     assert "--metod" in refused(place.unlearn(out, "--metod", "finetune"))
     assert "--method" in refused(place.unlearn(out, method=None))
@@ -234,6 +237,14 @@ def test_an_unwritable_place(place, refused, tmp_path):
     (tmp_path / "file").write_text("mine")
     assert str(tmp_path / "file") in refused(place.unlearn(tmp_path / "file", *EPOCH))
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_whatever_the_system_refuses(place, refused, tmp_path):
+    """A folder where a file is meant, a file nobody may read: the system's own word, with the path, no traceback."""
+    (tmp_path / "ids.txt").mkdir()
+    assert f"{tmp_path / 'ids.txt'}: Is a directory" in refused(
+        place.unlearn(tmp_path / "run", forget=tmp_path / "ids.txt")
+    )
 
 
 def test_a_diverging_run(place, lethe, tmp_path):

@@ -11,6 +11,10 @@ import time
 
 import pytest
 
+from lethe.cli import main
+from lethe.cli.options import stoppable
+from lethe.run import Run
+
 LONG = ("--set", "epochs=8", "--set", "learning_rate=0.02", "--set", "optimizer=adam")
 START = "import sys; from lethe.cli import main; sys.exit(main())"
 
@@ -18,8 +22,6 @@ START = "import sys; from lethe.cli import main; sys.exit(main())"
 @pytest.fixture(scope="module")
 def straight(place, tmp_path_factory):
     """The weights of a run that nobody stopped."""
-    from lethe.cli import main
-
     run = tmp_path_factory.mktemp("straight") / "run"
     assert main(place.unlearn(run, *LONG, "--device", "cpu", "--quiet")) == 0
     return (run / "model" / "model.safetensors").read_bytes()
@@ -76,3 +78,18 @@ def test_ctrl_c_and_run_again(place, lethe, straight, tmp_path):
     assert json.loads((run / "record.json").read_text())["status"] == "interrupted"
     assert lethe(command).code == 0
     assert (run / "model" / "model.safetensors").read_bytes() == straight
+
+
+def test_a_second_ctrl_c_ends_the_process_at_once(monkeypatch, capsys):
+    """Whoever cannot wait for the step to end must not have to look for the process."""
+    run, ended = Run(), []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    before = signal.getsignal(signal.SIGINT)
+    with stoppable(run):
+        signal.raise_signal(signal.SIGINT)
+        assert run.stop_requested
+        assert ended == []
+        assert "again to stop at once" in capsys.readouterr().err
+        signal.raise_signal(signal.SIGINT)
+        assert ended == [130]
+    assert signal.getsignal(signal.SIGINT) is before

@@ -38,6 +38,13 @@ def audit(
     holdout: Holdout = None,
     metrics: Annotated[str, typer.Option(help="Names of metrics, with commas between; else all.")] = "",
     attacks: Annotated[str, typer.Option(help="Names of attacks, with commas between, or none; else all.")] = "",
+    originals: Annotated[
+        list[str], typer.Option(help="Folder of a further model trained on all, of another seed.")
+    ] = [],  # noqa: B006
+    siblings: Annotated[list[str], typer.Option(help="Folder of a model unlearned alike, from another seed.")] = [],  # noqa: B006
+    retrain_seconds: Annotated[
+        float | None, typer.Option(help="What retraining takes, to set the cost beside.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Where evidence.json goes; else the run folder.")] = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -57,6 +64,9 @@ def audit(
     named = {name: value for name, value in given.items() if value}
     subject = _of_run(run, model, original, named) if run else _of_folders(model, original, named)
     folder = out or run
+    subject = dataclasses.replace(
+        subject, originals=tuple(originals), siblings=tuple(siblings), retrain_seconds=retrain_seconds
+    )
     evidence = _audited(chosen, subject, folder, Run(seed=seed, device=where, progress=shown))
     if as_json:
         print_json(evidence.to_json())
@@ -75,12 +85,18 @@ class Subject:
         model: its folder.
         inputs: the problem it was made for.
         record: the record of the run that made it, where there is one.
+        originals: folders of further models trained on everything.
+        siblings: folders of further models unlearned in the same way.
+        retrain_seconds: what retraining takes; None where nobody measured it.
     """
 
     name: str
     model: str
     inputs: Inputs
     record: Mapping[str, Any] | None = None
+    originals: tuple[str, ...] = ()
+    siblings: tuple[str, ...] = ()
+    retrain_seconds: float | None = None
 
 
 def _parts(kind: str, names: str) -> Any:
@@ -148,7 +164,11 @@ def _audited(audit: Audit, subject: Subject, folder: Path | None, run: Run) -> E
 
 
 def _evidence(audit: Audit, subject: Subject, problem: Problem, model: nn.Module, run: Run) -> Evidence:
+    from lethe.sources import load_like
+
     record = subject.record or {}
+    others = [load_like(problem, path, "--originals") for path in subject.originals]
+    alike = [load_like(problem, path, "--siblings") for path in subject.siblings]
     try:
         return audit(
             problem,
@@ -156,6 +176,9 @@ def _evidence(audit: Audit, subject: Subject, problem: Problem, model: nn.Module
             name=subject.name,
             method=record["configuration"]["method"] if record else None,
             cost=record["cost"] if record else None,
+            retrain_seconds=subject.retrain_seconds,
+            originals=others,
+            siblings=alike,
             run=run,
         )
     except KeyboardInterrupt:
@@ -181,4 +204,11 @@ def _check_unchanged(subject: Subject, problem: Problem, model: nn.Module) -> No
 
 
 def _print(evidence: Evidence) -> None:
-    """Print the table of the evidence and what follows from it."""
+    """Print the table of the evidence, what could not be computed, and the verdict."""
+    from lethe.auditing import tables
+
+    console = stdout()
+    console.print(tables.terminal([evidence], console.width))
+    for one in evidence.skipped:
+        console.print(f"not computed: {one['name']}: {one['reason']}", style="dim", markup=False, highlight=False)
+    console.print(evidence.verdict.sentence, style="bold", markup=False, highlight=False)

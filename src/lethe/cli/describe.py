@@ -89,7 +89,9 @@ def _print(facts: dict[str, Any], quiet: bool) -> None:
     if facts["options"]:
         table = Table("option", "type", "default", "meaning")
         for option in facts["options"]:
-            table.add_row(option["name"], escape(option["type"]), escape(_short(option["default"])), option["meaning"])
+            table.add_row(
+                option["name"], escape(option["type"]), escape(_short(option["default"])), escape(option["meaning"])
+            )
         console.print(table)
     if not quiet and facts["kind"] == "method":
         console.print(f"use it: lethe unlearn … --method {facts['slug']} --set OPTION=VALUE", highlight=False)

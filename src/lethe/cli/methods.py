@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from lethe.cli.terminal import Json, Quiet, print_json, stdout
 
@@ -28,7 +29,9 @@ def methods(
 
     table = Table("method", "what it does", "needs", "exactness", "package")
     for facts in listed:
-        table.add_row(facts["slug"], facts["title"], ", ".join(facts["needs"]), facts["exactness"], facts["package"])
+        table.add_row(
+            facts["slug"], escape(facts["title"]), ", ".join(facts["needs"]), facts["exactness"], facts["package"]
+        )
     stdout().print(table)
     if not quiet:
         stdout().print(f"{len(listed)} methods; more on one of them: lethe describe {listed[0]['slug']}")

@@ -14,6 +14,7 @@ from torch import nn
 from lethe.errors import InputError
 from lethe.models import check_finite
 from lethe.sources.preprocessing import Preprocessing, load_preprocessing
+from lethe.store import RECORD, RunFolder
 from lethe.tasks import Classification
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
@@ -50,10 +51,13 @@ class Classifier:
 def load_classifier(source: str) -> Classifier:
     """Load a model folder, or a model of the hub by its name (`owner/name`), without running any code it brings.
 
+    A run folder of lethe stands for the model in it.
+
     Raises:
         InputError: there is no such model, it is no image classifier, or its weights are missing, truncated, pickled,
             of another architecture or not finite.
     """
+    source = _model_of(source)
     network = load_network(source)
     settings = _settings(network)
     channels = int(settings.get("num_channels", 3))
@@ -73,6 +77,7 @@ def load_network(source: str) -> nn.Module:
     """Load the network alone; see `load_classifier`."""
     from transformers import AutoModelForImageClassification
 
+    source = _model_of(source)
     local = Path(source).is_dir()
     if local:
         _check_folder(Path(source))
@@ -100,6 +105,11 @@ def load_network(source: str) -> nn.Module:
         )
     check_finite(network, source)
     return network.eval()
+
+
+def _model_of(source: str) -> str:
+    folder = RunFolder(Path(source))
+    return str(folder.model) if (folder.path / RECORD).exists() and folder.model.is_dir() else source
 
 
 def _settings(network: nn.Module) -> dict[str, Any]:

@@ -1,0 +1,106 @@
+"""`lethe audit` and `lethe report`: the same evidence from a run folder and from plain model folders."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from lethe.cli import main
+from lethe.store import read_json
+from tests.cli.conftest import write_data
+
+QUICK = ("--metrics", "forget_accuracy,holdout_accuracy,forget_loss", "--attacks", "none")
+
+
+@pytest.fixture(scope="module")
+def run(place, tmp_path_factory):
+    """A finished run; tests that change it copy it."""
+    folder = tmp_path_factory.mktemp("runs") / "tuned"
+    assert main(place.unlearn(folder, "--set", "epochs=2", "--gold", str(place.gold), "--quiet")) == 0
+    return folder
+
+
+def metrics(evidence):
+    return {entry["name"]: (entry["value"], entry["original"], entry["gold_mean"]) for entry in evidence["metrics"]}
+
+
+def test_a_run_is_audited_by_its_folder_alone(place, run, lethe, monkeypatch, tmp_path):
+    """The record must lead to model, data and gold from any working folder; values must tell the three apart."""
+    monkeypatch.chdir(tmp_path)
+    shown = lethe(["audit", "--run", str(run), *QUICK])
+    assert (shown.code, shown.err) == (0, "")
+    assert "Forget accuracy" in shown.out
+    assert f"lethe report {run}" in shown.out
+    evidence = read_json(run / "evidence.json")
+    assert evidence["subject"]["method"]["type"] == "FineTune"
+    assert not (run / "measurements").exists()
+    value, original, gold = metrics(evidence)["forget_accuracy"]
+    assert gold < value < original - 0.3
+    named = [
+        "--model", str(run / "model"), "--original", str(place.model), "--gold", str(place.gold),
+        "--data", str(place.data), "--forget", str(place.ids),
+    ]  # fmt: skip
+    plain = lethe(["audit", *named, *QUICK, "--json"])
+    assert plain.code == 0
+    assert metrics(json.loads(plain.out)) == metrics(evidence)
+
+
+def test_a_run_folder_serves_as_gold(place, run, lethe, tmp_path):
+    """Whoever retrains with lethe has a run folder, and names that."""
+    gold = tmp_path / "gold"
+    assert lethe(place.unlearn(gold, "--set", "epochs=1", "--quiet", method="retrain")).code == 0
+    shown = lethe(["audit", "--run", str(run), "--gold", str(gold), *QUICK, "--out", str(tmp_path / "out"), "--json"])
+    assert json.loads(shown.out)["models"]["gold"] == [read_json(gold / "record.json")["result"]]
+    assert json.loads(shown.out) == read_json(tmp_path / "out" / "evidence.json")
+
+
+def test_the_report(run, lethe, tmp_path):
+    """One page that names the audited run; without evidence the command that makes it is named."""
+    assert lethe(["audit", "--run", str(run), *QUICK, "--out", str(tmp_path / "tuned")]).code == 0
+    page = tmp_path / "page.html"
+    assert lethe(["report", str(tmp_path / "tuned"), "--out", str(page)]).code == 0
+    assert "tuned" in page.read_text()
+    missing = lethe(["report", str(tmp_path / "nothing"), "--out", str(page)])
+    assert missing.code == 2
+    assert "lethe audit --run" in missing.err
+
+
+@pytest.mark.parametrize(
+    ("more", "names"),
+    [
+        (("--metrics", "forget_acuracy"), "did you mean 'forget_accuracy'"),
+        (("--attacks", "relern"), "did you mean 'relearn'"),
+        (("--model", "x"), "leave one of them out"),
+    ],
+)
+def test_wrong_options(run, lethe, more, names):
+    """Nothing is measured before all names are known."""
+    shown = lethe(["audit", "--run", str(run), *more])
+    assert (shown.code, shown.out) == (2, "")
+    assert names in shown.err
+
+
+def test_what_is_no_finished_run(run, lethe, tmp_path):
+    """Half a run, no run, and a run whose result was exchanged must not be audited as if they were whole."""
+    assert "holds no record.json" in lethe(["audit", "--run", str(tmp_path)]).err
+    assert "--original" in lethe(["audit", "--model", str(run / "model")]).err
+    half = tmp_path / "half"
+    shutil.copytree(run, half)
+    record = read_json(half / "record.json")
+    (half / "record.json").write_text(json.dumps({**record, "status": "interrupted"}))
+    shown = lethe(["audit", "--run", str(half), *QUICK])
+    assert shown.code == 2
+    assert "not done (interrupted)" in shown.err
+    (half / "record.json").write_text(json.dumps(record))
+    shutil.copy(record["inputs"]["model"] + "/model.safetensors", half / "model" / "model.safetensors")
+    assert "are not those the run ended with" in lethe(["audit", "--run", str(half), *QUICK]).err
+
+
+def test_data_that_changed_since_the_run(place, run, lethe, tmp_path):
+    """Evidence about other examples than were forgotten would be worthless."""
+    other = write_data(tmp_path / "d.npz", place.problem.kept)
+    shown = lethe(["audit", "--run", str(run), "--data", str(other), "--forget", "label == 3", *QUICK])
+    assert shown.code == 2
+    assert "the forget set and the retain set changed" in shown.err
