@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from lethe.examples import Examples, concatenate
 from lethe.problem import Problem
 from lethe.tasks import Classification
-from lethe.worlds.digits import Training, fit, load_digits
+from lethe.worlds.base import Training, fit
+from lethe.worlds.digits import load_digits
 
 CLASSES = 10
 FORGET, RETAIN, HOLDOUT = 24, 120, 60
