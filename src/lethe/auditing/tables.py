@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 REFERENCE_COLUMNS = 3
+TITLE_WIDTH = 26
 LEGEND = "In brackets: gap to the gold mean, in standard deviations between gold models of different seeds."
 _KINDS = ("forgetting", "utility", "privacy", "distance", "recovery")
 
@@ -85,7 +86,9 @@ def terminal(evidences: Sequence[Evidence], width: int = 100) -> Group:
     for chosen in _fitting(whole, width):
         table = Table(box=None, pad_edge=False, header_style="bold")
         for i in chosen:
-            table.add_column(Text(whole.columns[i]), justify="left" if i == 0 else "right")
+            table.add_column(
+                Text(whole.columns[i]), justify="right" if i else "left", max_width=None if i else TITLE_WIDTH
+            )
         for row in whole.rows:
             table.add_row(*(Text(row.cells[i]) for i in chosen), style="dim" if row.mute else None)
         tables += [table, Text()]
@@ -158,10 +161,14 @@ def _summary(evidences: Sequence[Evidence]) -> Iterator[Row]:
 def _number(value: float, unit: str) -> str:
     """Return a share in percent to a tenth, anything else to three digits.
 
-    >>> _number(0.9312, "%"), _number(12.345, "nats"), _number(300.0, "")
-    ('93.1', '12.3', '300')
+    >>> _number(0.9312, "%"), _number(12.345, "nats"), _number(1300.2, ""), _number(0.000252, "")
+    ('93.1', '12.3', '1300', '2.5e-04')
     """
-    return f"{100 * value:.1f}" if unit == "%" else f"{value:.3g}"
+    if unit == "%":
+        return f"{100 * value:.1f}"
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.3g}" if abs(value) >= 1e-3 or value == 0 else f"{value:.1e}"
 
 
 def _gold(entry: Entry) -> str:
@@ -170,7 +177,7 @@ def _gold(entry: Entry) -> str:
     mean = _number(entry.gold_mean, entry.unit)
     if entry.gold_spread is None:
         return mean
-    return f"{mean} ± {_number(entry.gold_spread, entry.unit) if entry.unit == '%' else f'{entry.gold_spread:.1g}'}"
+    return f"{mean}±{_number(float(f'{entry.gold_spread:.2g}'), entry.unit)}"
 
 
 def _with_gap(entry: Entry) -> str:
@@ -185,6 +192,7 @@ def _fitting(whole: Comparison, width: int) -> Iterator[list[int]]:
     padding = 2
     widths = [max(len(row.cells[i]) for row in whole.rows) for i in range(len(whole.columns))]
     widths = [max(w, len(heading)) + padding for w, heading in zip(widths, whole.columns, strict=True)]
+    widths[0] = min(widths[0], TITLE_WIDTH + padding)
     references = list(range(REFERENCE_COLUMNS))
     chosen: list[int] = []
     for i in range(REFERENCE_COLUMNS, len(whole.columns)):

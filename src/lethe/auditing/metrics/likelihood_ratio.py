@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
+from lethe.auditing.inference import auc
 from lethe.auditing.metric import Metric, References, Rows, Score
 from lethe.losses import margin
 
@@ -18,9 +18,9 @@ class ULiRA(Metric):
     """Share of the forget set that a likelihood-ratio attack judges to have been trained on.
 
     For each x in D_f the logit-scaled confidence φ = log p_y / (1 - p_y) of the models trained on x (further
-    originals) and of those retrained without it (gold) is a Gaussian each, N(μ_in, σ²) and N(μ_out, σ²), with one
-    variance pooled over all examples and both ensembles: a handful of models gives none for each example. x is judged
-    trained on where log N(φ; μ_in, σ²) > log N(φ; μ_out, σ²), that is λ(x) = (φ - (μ_in + μ_out)/2)(μ_in - μ_out) > 0.
+    originals) and of those retrained without it (gold) is a Gaussian each, N(μ_in, σ²) and N(μ_out, σ²), of one shared
+    variance: a handful of models gives none for each example. x is judged trained on where its log likelihood ratio
+    λ(x) = (φ - (μ_in + μ_out)/2)(μ_in - μ_out)/σ² is positive, whatever σ² is.
 
     The original itself is in neither ensemble: the model comes from it and would resemble it for that alone.
     `auc` in the details is the chance that λ of the model exceeds λ of a gold model, each gold judged by the others
@@ -44,12 +44,7 @@ class ULiRA(Metric):
         others = [
             _log_ratio(unseen[i], seen, unseen[[j for j in range(len(unseen)) if j != i]]) for i in range(len(unseen))
         ]
-        scale = _pooled_variance([seen, unseen])
-        details = {
-            "auc": _exceeds(ratios, torch.cat(others)),
-            "mean_log_ratio": (ratios.mean() / scale).item() if scale else None,
-        }
-        return Score((ratios > 0).double().mean().item(), details)
+        return Score((ratios > 0).double().mean().item(), {"auc": auc(ratios, torch.cat(others))})
 
 
 def _confidence(rows: Rows) -> Tensor:
@@ -59,21 +54,6 @@ def _confidence(rows: Rows) -> Tensor:
 
 
 def _log_ratio(own: Tensor, seen: Tensor, unseen: Tensor) -> Tensor:
-    """Return σ² λ(x) for each example, [N]: the shared variance scales all ratios alike and decides nothing."""
+    """Return σ² λ(x) for each example, [N]: the shared variance changes neither sign nor order."""
     inside, outside = seen.mean(0), unseen.mean(0)
     return (own - (inside + outside) / 2) * (inside - outside)
-
-
-def _pooled_variance(ensembles: Sequence[Tensor]) -> float:
-    """Return the variance around each example's own mean, over ensembles [M, N] together."""
-    squares = sum(((one - one.mean(0)) ** 2).sum().item() for one in ensembles)
-    freedom = sum((one.shape[0] - 1) * one.shape[1] for one in ensembles)
-    return squares / freedom
-
-
-def _exceeds(first: Tensor, second: Tensor) -> float:
-    """Return the chance that a value of the first exceeds one of the second, ties counted half: the area under ROC."""
-    ranked = second.sort().values
-    below = torch.searchsorted(ranked, first, right=False).double()
-    not_above = torch.searchsorted(ranked, first, right=True).double()
-    return ((below + not_above) / 2 / len(ranked)).mean().item()

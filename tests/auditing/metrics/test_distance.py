@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor
+
+from lethe.auditing.metric import References, Rows, SetRows
+from lethe.auditing.metrics.distance import ActivationDistance, GoldActivationDistance, WeightDistance
+from lethe.errors import InputError
+
+
+def model(weights: dict[str, Tensor], activations: dict[str, Tensor]) -> Rows:
+    forget = SetRows(("a", "b"), torch.zeros(2), torch.zeros(2, 2), torch.zeros(2, 1), activations)
+    return Rows({"forget": forget}, (torch.zeros(2, 1), None), weights)
+
+
+ORIGINAL = model(
+    {"low": torch.tensor([[3.0, 4.0]]), "high": torch.tensor([[0.0, 12.0]])},
+    {"low": torch.tensor([[1.0, 0.0], [0.0, 3.0]]), "high": torch.ones(2, 4)},
+)
+MOVED = model(
+    {"low": torch.tensor([[3.0, 4.0]]), "high": torch.tensor([[0.0, 18.0]])},
+    {"low": torch.tensor([[1.0, 1.0], [0.0, 3.0]]), "high": torch.ones(2, 4)},
+)
+
+
+def test_a_model_is_nowhere_from_itself() -> None:
+    against = References(ORIGINAL, gold=(ORIGINAL,))
+    for metric in (WeightDistance(), ActivationDistance(), GoldActivationDistance()):
+        score = metric(ORIGINAL, against)
+        assert score.value == 0
+        assert set(score.details["layers"].values()) == {0.0}
+
+
+def test_weights_are_compared_relative_to_their_length() -> None:
+    score = WeightDistance()(MOVED, References(ORIGINAL))
+    assert score.details["layers"] == {"low": 0.0, "high": 0.5}
+    assert score.value == pytest.approx(6 / 13)
+    assert "gold_layers" not in score.details
+
+
+def test_distances_do_not_depend_on_the_scale_of_a_layer() -> None:
+    def scaled(rows: Rows, factor: float) -> Rows:
+        return dataclasses.replace(rows, weights={name: factor * weight for name, weight in rows.weights.items()})
+
+    one = WeightDistance()(MOVED, References(ORIGINAL)).value
+    assert WeightDistance()(scaled(MOVED, 7.0), References(scaled(ORIGINAL, 7.0))).value == pytest.approx(one)
+
+
+def test_activations_are_compared_relative_to_their_mean_length() -> None:
+    score = ActivationDistance()(MOVED, References(ORIGINAL))
+    assert score.details["layers"] == {"low": pytest.approx(0.5 / 2), "high": 0.0}
+    assert score.value == pytest.approx(0.125)
+
+
+def test_the_distance_to_gold_is_the_mean_over_gold_models() -> None:
+    score = GoldActivationDistance()(MOVED, References(ORIGINAL, gold=(ORIGINAL, MOVED)))
+    assert score.details["layers"]["low"] == pytest.approx(0.25 / 2)
+
+
+def test_models_of_different_architecture_are_refused() -> None:
+    other = dataclasses.replace(MOVED, weights={"low": torch.zeros(5, 5)})
+    with pytest.raises(InputError, match="layer 'high' is not the same in both models"):
+        WeightDistance()(other, References(ORIGINAL))
