@@ -81,7 +81,7 @@ def _why_undecided(metrics: Sequence[Entry]) -> str:
 def _damage(metrics: Sequence[Entry]) -> str:
     """Return a clause on what the model is worse at than gold and the original alike, or nothing."""
     hurt = [entry for entry in metrics if entry.kind == "utility" and entry.goal == "max" and _fall(entry) > 0]
-    clauses = [f"{entry.title.lower()} is {100 * _fall(entry):.1f} points below gold and original" for entry in hurt]
+    clauses = [f"{entry.title} is {100 * _fall(entry):.1f} points below gold and original" for entry in hurt]
     return "; damaged: " + ", ".join(clauses) if clauses else ""
 
 

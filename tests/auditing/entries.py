@@ -1,0 +1,19 @@
+"""Entries made by hand, whose verdict can be told in advance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lethe.auditing.evidence import Entry
+from lethe.auditing.power import Finding, Power
+
+
+def an_entry(name: str, finding: Finding, kind: str = "forgetting", **other: Any) -> Entry:
+    """An entry with that finding; one that is not `no power` or `no gold` has power."""
+    has_power = None if finding == "no gold" else finding != "no power"
+    values: dict[str, Any] = {
+        "title": name, "unit": "%", "goal": "gold", "value": 0.5, "original": 0.9, "gold": (0.1, 0.1, 0.1),
+        "gold_mean": 0.1, "gold_spread": 0.01, "gap": 0.4, "gap_in_spreads": 40.0, "interval": (0.3, 0.5),
+        "power": Power(has_power, "for some reason"),
+    }  # fmt: skip
+    return Entry(name=name, kind=kind, finding=finding, **{**values, **other})
