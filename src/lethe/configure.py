@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from lethe import catalogue
-from lethe.descent import Descent
 from lethe.errors import ConfigurationError, nearest
 from lethe.methods.base import Method
 
@@ -48,7 +47,8 @@ def build(
 
     Args:
         slug: name in the catalogue.
-        settings: option to text; `scope.keep` sets the option `keep` of the part `scope`.
+        settings: option to text; `scope.keep` sets the option `keep` of the part `scope`, and where an option is
+            itself a method, `method` its slug and `method.keep` an option of that.
         parts: part (`scope`, `step`, `weighting`) to its slug.
         kind: `method`, or the kind of part to build.
 
@@ -58,12 +58,15 @@ def build(
     """
     chosen = {name: value for name, value in (parts or {}).items() if value}
     loaded = catalogue.find(kind, slug)
-    if chosen and not issubclass(loaded, Descent):
+    foreign = sorted(chosen.keys() - {f.name for f in dataclasses.fields(loaded)})
+    if foreign:
         raise ConfigurationError(
-            f"{slug} takes no --{min(chosen)}: it does not run on the descent loop, so there is no "
-            f"{' or '.join(sorted(chosen))} to exchange"
+            f"{slug} takes no --{foreign[0]}: it does not run on the descent loop, so there is no "
+            f"{' or '.join(foreign)} to exchange"
         )
-    own = {name: text for name, text in settings.items() if "." not in name}
+    methods = {name for name, hint in typing.get_type_hints(loaded).items() if hint is Method}
+    chosen |= {name: text for name, text in settings.items() if name in methods}
+    own = {name: text for name, text in settings.items() if "." not in name and name not in methods}
     values = _parse_all(slug, loaded, own)
     for name in {n.split(".", 1)[0] for n in settings if "." in n} - chosen.keys():
         raise ConfigurationError(
@@ -71,9 +74,9 @@ def build(
         )
     for name, part in chosen.items():
         inner = {key.split(".", 1)[1]: text for key, text in settings.items() if key.startswith(f"{name}.")}
-        values[name] = build(part, inner, kind=name)
+        values[name] = build(part, inner, kind="method" if name in methods else name)
     made = loaded(**values)
-    if isinstance(made, Method) and isinstance(made, Descent):
+    if isinstance(made, Method):
         made.check()
     return made
 

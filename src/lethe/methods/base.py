@@ -34,6 +34,9 @@ class Method(ABC):
     def unlearn(self, problem: Problem, run: Run) -> nn.Module:
         """Return a new model; the problem's own model is left as it is."""
 
+    def check(self) -> None:  # noqa: B027 - most methods have nothing to check
+        """Raise ConfigurationError where an option is out of range or two do not fit together."""
+
     def requirements(self) -> frozenset[str]:
         """Return what this configuration reads of the problem; `needs` unless an option changes it."""
         return self.needs

@@ -30,9 +30,6 @@ class Edit(Method):
     def edited(self, problem: Problem, run: Run) -> Mapping[str, Tensor]:
         """Return new values by parameter name; a parameter that is not named stays as it is."""
 
-    def check(self) -> None:
-        """Raise ConfigurationError where an option is out of range."""
-
     def unlearn(self, problem: Problem, run: Run) -> nn.Module:
         """Return a copy of the model with the edited weights inside the scope; buffers stay as they are."""
         self.check()
