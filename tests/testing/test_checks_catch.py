@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from lethe import testing
+from lethe.auditing.attacks.base import Attack
 from lethe.auditing.metric import Metric, Score
 from lethe.errors import InputError
 from lethe.methods.base import Method
@@ -476,3 +477,66 @@ def test_a_metric_that_breaks_a_promise_is_caught(broken, words):
     testing.check_metric(Refuses(), tiny_problem())
     with pytest.raises(AssertionError, match=words):
         testing.check_metric(broken(), tiny_problem())
+
+
+@dataclass(frozen=True)
+class Look(Attack):
+    """Looks at the weights and brings nothing back, without fault."""
+
+    title: ClassVar[str] = "look"
+
+    def __call__(self, model, problem, run):
+        return Score(float(model.head.bias.detach().sum()), {"curve": [[0, 0.0]], "cost": {"seconds": 0.0}})
+
+
+class TrainsTheModelItself(Look):
+    """Works on the model under attack."""
+
+    def __call__(self, model, problem, run):
+        model.head.bias.data.add_(1)
+        return Score(0.0)
+
+
+class TrainsTheOriginal(Look):
+    """Works on the problem's model."""
+
+    def __call__(self, model, problem, run):
+        problem.model.head.bias.data.add_(1)
+        return Score(0.0)
+
+
+class Guesses(Look):
+    """Draws from the global generator."""
+
+    def __call__(self, model, problem, run):
+        return Score(torch.rand(()).item())
+
+
+class ReadsTheRetainSet(Look):
+    """Reads the retain set without saying so."""
+
+    def __call__(self, model, problem, run):
+        return Score(float(len(problem.kept)))
+
+
+class NeverArrives(Look):
+    """Has no value where it gives up."""
+
+    def __call__(self, model, problem, run):
+        return Score(float("inf"))
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (TrainsTheModelItself, "changed the weights"),
+        (TrainsTheOriginal, "changed the weights"),
+        (Guesses, "draw from the run"),
+        (ReadsTheRetainSet, "reads more than its needs"),
+        (NeverArrives, "where it gave up"),
+    ],
+)
+def test_an_attack_that_breaks_a_promise_is_caught(broken, words):
+    testing.check_attack(Look(), tiny_problem())
+    with pytest.raises(AssertionError, match=words):
+        testing.check_attack(broken(), tiny_problem())

@@ -7,10 +7,18 @@ import dataclasses
 import pytest
 
 from lethe import catalogue, testing
+from lethe.methods.baselines.finetune import FineTune
+from lethe.methods.baselines.retrain import Retrain
 from lethe.problem import Problem
 
-SETTINGS = {("scope", "layers"): {"names": ("head.*",)}}
-"""What parts need to be told before they can be made; everything else has defaults."""
+SETTINGS = {
+    ("scope", "layers"): {"names": ("head.*",)},
+    # A promise of a loop is kept or broken within a few epochs.
+    ("method", "negmerge"): {"epochs": 2, "learning_rates": (1e-4, 1e-3), "weight_decays": (0.0,)},
+    ("method", "prune_then_unlearn"): {"method": FineTune(epochs=2), "train_epochs": 4, "rewind_epoch": 2},
+    ("attack", "relearn"): {"max_steps": 20},
+}
+"""What parts are made with; everything else has defaults."""
 
 
 def made(kind: str, slug: str):
@@ -28,7 +36,7 @@ def test_methods_conform(slug, problem):
 
 
 def test_retraining_conforms_also_where_the_problem_has_no_recipe(problem):
-    testing.check_method(made("method", "retrain"), dataclasses.replace(problem, retrain=None))
+    testing.check_method(Retrain(epochs=5), dataclasses.replace(problem, retrain=None))
 
 
 @pytest.mark.parametrize("slug", catalogue.entries("scope"))
@@ -49,3 +57,8 @@ def test_weightings_conform(slug, problem):
 @pytest.mark.parametrize("slug", catalogue.entries("metric"))
 def test_metrics_conform(slug, problem):
     testing.check_metric(made("metric", slug), problem)
+
+
+@pytest.mark.parametrize("slug", catalogue.entries("attack"))
+def test_attacks_conform(slug, problem):
+    testing.check_attack(made("attack", slug), problem)

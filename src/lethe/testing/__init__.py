@@ -13,11 +13,12 @@ from lethe.testing.methods import (
     check_resumable,
     check_saves_and_loads,
 )
-from lethe.testing.metrics import check_metric
+from lethe.testing.metrics import check_attack, check_metric
 from lethe.testing.parts import check_declared, check_scope, check_step, check_weighting
 from lethe.testing.problems import tiny_problem
 
 __all__ = [
+    "check_attack",
     "check_declared",
     "check_deterministic",
     "check_mask_exact",

@@ -1,7 +1,8 @@
-"""What every metric promises."""
+"""What every metric and every attack promises."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Iterator
@@ -10,16 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from lethe.api import unlearn
+from lethe.auditing.attacks.base import Attack
 from lethe.auditing.measure import measure
 from lethe.auditing.metric import Metric, References, Rows, Score
-from lethe.errors import LetheError
+from lethe.errors import ConfigurationError, LetheError
 from lethe.examples import concatenate
 from lethe.methods.baselines.finetune import FineTune
+from lethe.models import copied
 from lethe.problem import Problem
 from lethe.run import Run
 from lethe.tasks import Classification
 from lethe.testing.parts import check_declared
-from lethe.testing.require import disturbed, name_of, require
+from lethe.testing.require import disturbed, name_of, require, require_unchanged, state_of, stripped
 
 GOLD = {"gold": 1, "two golds": 2}
 
@@ -36,7 +39,7 @@ def check_metric(metric: Metric, problem: Problem) -> None:
     """
     check_declared(metric)
     who = name_of(metric)
-    require(bool(metric.title), f"{who} has no title for tables")
+    require(bool(getattr(metric, "title", "")), f"{who} has no title for tables")
     rows, against = _measured(metric, problem)
     before = [value.clone() for value in _tensors(rows)]
     scores: list[Score] = []
@@ -52,11 +55,47 @@ def check_metric(metric: Metric, problem: Problem) -> None:
     unchanged = all(torch.equal(old, new) for old, new in zip(before, _tensors(rows), strict=True))
     require(unchanged, f"{who} changes the measurements that the next metric reads; work on copies")
     require(math.isfinite(scores[0].value), f"{who} gives {scores[0].value}; refuse what cannot be measured")
+    written = [_written(who, score.value, dict(score.details)) for score in scores]
+    require(written[0] == written[1], f"{who} gives {scores[1].value} after {scores[0].value}; draw from the seed")
+
+
+def check_attack(attack: Attack, problem: Problem) -> None:
+    """Check that an attack leaves model and problem as they are, and brings back the same the second time.
+
+    Args:
+        attack: the attack with its settings; small ones, for it runs twice.
+        problem: a problem of the kind it attacks, with all it needs: `tiny_problem()`.
+
+    Raises:
+        AssertionError: a promise is broken; the line names the attack and the promise.
+    """
+    check_declared(attack)
+    who = name_of(attack)
+    require(bool(getattr(attack, "title", "")), f"{who} has no title for tables")
+    problem = stripped(problem, attack.needs)
+    model, before = copied(problem.model), state_of(problem)
+    scores: list[Score] = []
+    for disturbance in (1, 2):
+        with disturbed(disturbance):
+            try:
+                scores.append(attack(model, problem, Run(seed=0)))
+            except ConfigurationError as error:
+                raise AssertionError(f"{who} reads more than its needs {sorted(attack.needs)}: {error}") from None
+    require_unchanged(problem, before, who)
+    require_unchanged(dataclasses.replace(problem, model=model), before, who)
+    require(math.isfinite(scores[0].value), f"{who} gives {scores[0].value}; report the limit where it gave up")
+    # What it cost is measured in seconds, which differ.
+    written = [_written(who, score.value, score.details.get("curve")) for score in scores]
+    require(written[0] == written[1], f"{who} gives {scores[1].value} after {scores[0].value}; draw from the run")
+    _written(who, scores[0].value, dict(scores[0].details))
+
+
+def _written(who: str, *score: object) -> str:
+    """Return a score as JSON; raises AssertionError where evidence could not hold it."""
     try:
-        written = [json.dumps([score.value, dict(score.details)], allow_nan=False) for score in scores]
+        return json.dumps(score, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise AssertionError(f"the score of {who} cannot be written as JSON: {error}") from None
-    require(written[0] == written[1], f"{who} gives {scores[1].value} after {scores[0].value}; draw from the seed")
 
 
 def _measured(metric: Metric, problem: Problem) -> tuple[Rows, References]:
