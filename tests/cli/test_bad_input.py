@@ -247,6 +247,18 @@ def test_whatever_the_system_refuses(place, refused, tmp_path):
     )
 
 
+def test_no_memory(place, lethe, tmp_path, monkeypatch):
+    """Torch's own message is a page long; the way out is a smaller batch."""
+
+    def greedy(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate …")
+
+    monkeypatch.setattr("lethe.api.unlearn", greedy)
+    shown = lethe(place.unlearn(tmp_path / "run", *EPOCH))
+    assert (shown.code, shown.err.count("\n")) == (2, 1)
+    assert "batch_size" in shown.err
+
+
 def test_a_diverging_run(place, lethe, tmp_path):
     """It must stop, exit with 3, say so, and leave weights that are finite."""
     run = tmp_path / "run"

@@ -137,3 +137,22 @@ def test_help_imports_neither_torch_nor_transformers():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "unlearn" in done.stdout
+
+
+def test_no_arguments_show_the_commands(lethe):
+    """Who does not know what to type must see what there is, and no error."""
+    shown = lethe([])
+    assert (shown.code, shown.err) == (0, "")
+    assert "unlearn" in shown.out
+
+
+def test_a_reader_that_has_seen_enough():
+    """`lethe methods | head` must end quietly."""
+    code = "import sys; from lethe.cli import main; sys.exit(main(['methods']))"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait() == 0

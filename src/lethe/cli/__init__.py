@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import typer
@@ -19,7 +20,6 @@ COMMANDS = (unlearn, audit, report, methods, describe)
 app = typer.Typer(
     name="lethe",
     help="Remove data from a trained model, and show whether it is really gone.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -38,4 +38,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done. 2: the input or the configuration is wrong. 3: the run diverged, or an audit could not finish.
     130: interrupted.
     """
-    return guarded(lambda: app(args=arguments, prog_name="lethe", standalone_mode=False))
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return guarded(lambda: app(args=given or ["--help"], prog_name="lethe", standalone_mode=False))

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lethe.cli.options import Device, Gold, Holdout, Retain, Seed, device_named, stoppable
+from lethe.cli.subject import Subject, check_unchanged, of_folders, of_run
 from lethe.cli.terminal import Json, Quiet, note, print_json, progress, stdout
-from lethe.errors import ConfigurationError, InputError, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import nn
 
     from lethe.auditing import Audit, Evidence
     from lethe.problem import Problem
     from lethe.run import Run
-    from lethe.sources import Inputs
 
 MEASUREMENTS = "measurements"
 
@@ -62,7 +58,7 @@ def audit(
     where, shown = device_named(device), progress(quiet)
     given = {"data": data, "forget": forget, "retain": retain, "holdout": holdout, "gold": tuple(gold)}
     named = {name: value for name, value in given.items() if value}
-    subject = _of_run(run, model, original, named) if run else _of_folders(model, original, named)
+    subject = of_run(run, model, original, named) if run else of_folders(model, original, named)
     folder = out or run
     subject = dataclasses.replace(
         subject, originals=tuple(originals), siblings=tuple(siblings), retrain_seconds=retrain_seconds
@@ -73,30 +69,7 @@ def audit(
     else:
         _print(evidence)
         if folder is not None and not quiet:
-            stdout().print(f"next: lethe report {shlex.quote(str(folder))}", highlight=False, soft_wrap=True)
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is audited.
-
-    Attributes:
-        name: what tables call it.
-        model: its folder.
-        inputs: the problem it was made for.
-        record: the record of the run that made it, where there is one.
-        originals: folders of further models trained on everything.
-        siblings: folders of further models unlearned in the same way.
-        retrain_seconds: what retraining takes; None where nobody measured it.
-    """
-
-    name: str
-    model: str
-    inputs: Inputs
-    record: Mapping[str, Any] | None = None
-    originals: tuple[str, ...] = ()
-    siblings: tuple[str, ...] = ()
-    retrain_seconds: float | None = None
+            print(f"next: lethe report {shlex.quote(str(folder))}")
 
 
 def _parts(kind: str, names: str) -> Any:
@@ -109,39 +82,6 @@ def _parts(kind: str, names: str) -> Any:
     return tuple(configure.build(slug, {}, kind=kind) for slug in slugs)
 
 
-def _of_run(run: Path, model: str, original: str, named: Mapping[str, Any]) -> Subject:
-    """Return what a run folder holds; paths given beside it replace those of its record.
-
-    Raises:
-        StorageError: the folder holds no finished run.
-    """
-    from lethe.sources import Inputs
-    from lethe.store import RECORD, RunFolder
-
-    if model:
-        raise ConfigurationError("--run and --model both name the model to audit; leave one of them out")
-    folder = RunFolder(run)
-    record = folder.record()
-    if record is None:
-        raise StorageError(f"{run}: holds no {RECORD}; give the --out of a lethe unlearn")
-    if record["status"] != "done":
-        raise StorageError(f"{run}: the run is not done ({record['status']}); finish it with the same lethe unlearn")
-    inputs = Inputs.from_dict(record["inputs"], f"{run / RECORD}")
-    instead = {**named, **({"model": original} if original else {})}
-    return Subject(run.resolve().name, str(folder.model), dataclasses.replace(inputs, **instead), record)
-
-
-def _of_folders(model: str, original: str, named: Mapping[str, Any]) -> Subject:
-    """Return what the options name; raises ConfigurationError where one is missing."""
-    from lethe.sources import Inputs
-
-    needed = {"--model": model, "--original": original, "--data": named.get("data"), "--forget": named.get("forget")}
-    missing = [option for option, value in needed.items() if not value]
-    if missing:
-        raise ConfigurationError(f"{' and '.join(missing)} is missing; give --run, or all of {', '.join(needed)}")
-    return Subject(Path(model).resolve().name, model, Inputs(model=original, **named))
-
-
 def _audited(audit: Audit, subject: Subject, folder: Path | None, run: Run) -> Evidence:
     """Audit the subject and write evidence.json to the folder."""
     from lethe.sources import assemble, load_like
@@ -150,7 +90,7 @@ def _audited(audit: Audit, subject: Subject, folder: Path | None, run: Run) -> E
     problem = assemble(subject.inputs, folder, run.progress)
     model = load_like(problem, subject.model, "--model")
     if subject.record is not None:
-        _check_unchanged(subject, problem, model)
+        check_unchanged(subject, problem, model)
     if folder is None:
         with stoppable(run):
             return _evidence(audit, subject, problem, model, run)
@@ -184,23 +124,6 @@ def _evidence(audit: Audit, subject: Subject, problem: Problem, model: nn.Module
     except KeyboardInterrupt:
         note("interrupted; the same command goes on with what was measured")
         raise
-
-
-def _check_unchanged(subject: Subject, problem: Problem, model: nn.Module) -> None:
-    """Raise InputError where the model, the original or the data are not those of the run any more."""
-    from lethe.models import fingerprint
-
-    assert subject.record is not None
-    before, now = subject.record["configuration"]["problem"], problem.fingerprint()
-    changed = [name for name in ("model", "forget", "retain") if before[name] != now[name]]
-    if changed:
-        names = {"model": "the original model", "forget": "the forget set", "retain": "the retain set"}
-        raise InputError(
-            f"{' and '.join(names[name] for name in changed)} changed since {subject.name} was made; restore "
-            f"{subject.inputs.model} and {subject.inputs.data}, or unlearn again"
-        )
-    if fingerprint(model) != subject.record["result"]:
-        raise InputError(f"{subject.model}: the weights are not those the run ended with; run lethe unlearn again")
 
 
 def _print(evidence: Evidence) -> None:

@@ -94,7 +94,7 @@ def _print(facts: dict[str, Any], quiet: bool) -> None:
             )
         console.print(table)
     if not quiet and facts["kind"] == "method":
-        console.print(f"use it: lethe unlearn … --method {facts['slug']} --set OPTION=VALUE", highlight=False)
+        print(f"use it: lethe unlearn … --method {facts['slug']} --set OPTION=VALUE")
 
 
 def _short(default: Any) -> str:

@@ -34,7 +34,7 @@ def methods(
         )
     stdout().print(table)
     if not quiet:
-        stdout().print(f"{len(listed)} methods; more on one of them: lethe describe {listed[0]['slug']}")
+        print(f"{len(listed)} methods; more on one of them: lethe describe {listed[0]['slug']}")
 
 
 def _listed(task: str) -> list[dict[str, Any]]:

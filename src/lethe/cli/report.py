@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lethe.cli.terminal import Json, Quiet, print_json, stdout
+from lethe.cli.terminal import Json, Quiet, print_json
 from lethe.errors import StorageError
 
 NAME = "report.html"
@@ -33,7 +33,7 @@ def report(
     if as_json:
         print_json({"report": str(path)})
     elif not quiet:
-        stdout().print(f"the report is in {path}", highlight=False, soft_wrap=True)
+        print(f"the report is in {path}")
 
 
 def _evidence(run: Path) -> dict[str, Any]:

@@ -38,13 +38,23 @@ def guarded(command: Callable[[], object]) -> int:
         return fail(f"{error.format_message()} (see --help)", 2)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; without this Python complains once more when it closes stdout.
+    except (BrokenPipeError, SystemExit):
+        # Whoever read our output has seen enough (rich and typer make a SystemExit of it). Without what follows,
+        # Python complains once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
         return fail(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
+    except (RuntimeError, MemoryError) as error:
+        if not _out_of_memory(error):
+            raise
+        return fail("there is not enough memory; lower --set batch_size, or choose --device cpu", 2)
     return returned if isinstance(returned, int) else 0
+
+
+def _out_of_memory(error: Exception) -> bool:
+    torch = sys.modules.get("torch")
+    return isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError))
 
 
 def fail(message: str, code: int) -> int:

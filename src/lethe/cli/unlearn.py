@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lethe.cli.options import Device, Gold, Holdout, Retain, Seed, device_named, stoppable
-from lethe.cli.terminal import Json, Quiet, note, print_json, progress, settings, stdout
+from lethe.cli.terminal import Json, Quiet, note, print_json, progress, settings
 from lethe.errors import ConfigurationError, Diverged
 
 if TYPE_CHECKING:
     from lethe.methods.base import Method
     from lethe.problem import Problem
     from lethe.run import Run
-
-PREPROCESSOR = "preprocessor_config.json"
 
 
 def unlearn(
@@ -103,35 +101,33 @@ def _run(problem: Problem, method: Method, run: Run, out: Path, model: str) -> d
         note(f"interrupted; the same command goes on from the last checkpoint in {out}")
         raise
     except Diverged as error:
-        _copy_preprocessor(Path(model), out)
+        _copy_preprocessor(model, out)
         raise Diverged(f"{error} (saved in {out / 'model'})") from None
-    _copy_preprocessor(Path(model), out)
+    _copy_preprocessor(model, out)
     return dict(result.record)
 
 
-def _copy_preprocessor(model: Path, out: Path) -> None:
+def _copy_preprocessor(model: str, out: Path) -> None:
     """Put the original's preprocessing beside the unlearned weights: they are fed alike."""
-    from lethe.store import atomic
+    from lethe.sources import model_of, preprocessor_file
+    from lethe.store import MODEL, atomic
 
-    source, target = model / PREPROCESSOR, out / "model" / PREPROCESSOR
-    if source.exists() and target.parent.exists():
-        atomic(target, source.read_bytes())
+    source, folder = preprocessor_file(model_of(model)), out / MODEL
+    if source is not None and folder.exists():
+        atomic(folder / source.name, source.read_bytes())
 
 
 def _summarise(record: dict[str, Any], out: Path, has_gold: bool) -> None:
     cost, method = record["cost"], record["configuration"]["method"]["type"]
-    console = stdout()
-    console.print(
+    print(
         f"{method}: done in {cost['seconds']:.1f} s, {cost['steps']} steps, {cost['examples']} examples; "
-        f"the model is in {out / 'model'}",
-        highlight=False,
-        soft_wrap=True,
+        f"the model is in {out / 'model'}"
     )
     if record["history"]:
         step, values = _kept(record["history"], record["configuration"]["keep"])
-        console.print(f"the state after step {step}: {values}", highlight=False, soft_wrap=True)
+        print(f"the state after step {step}: {values}")
     gold = "" if has_gold else " --gold RETRAINED_MODEL"
-    console.print(f"next: lethe audit --run {shlex.quote(str(out))}{gold}", highlight=False, soft_wrap=True)
+    print(f"next: lethe audit --run {shlex.quote(str(out))}{gold}")
 
 
 def _kept(history: list[dict[str, Any]], keep: dict[str, Any] | None) -> tuple[int, str]:

@@ -57,7 +57,7 @@ def load_classifier(source: str) -> Classifier:
         InputError: there is no such model, it is no image classifier, or its weights are missing, truncated, pickled,
             of another architecture or not finite.
     """
-    source = _model_of(source)
+    source = model_of(source)
     network = load_network(source)
     settings = _settings(network)
     channels = int(settings.get("num_channels", 3))
@@ -77,7 +77,7 @@ def load_network(source: str) -> nn.Module:
     """Load the network alone; see `load_classifier`."""
     from transformers import AutoModelForImageClassification
 
-    source = _model_of(source)
+    source = model_of(source)
     local = Path(source).is_dir()
     if local:
         _check_folder(Path(source))
@@ -107,7 +107,8 @@ def load_network(source: str) -> nn.Module:
     return network.eval()
 
 
-def _model_of(source: str) -> str:
+def model_of(source: str) -> str:
+    """Return the model folder that a run folder stands for; any other source stands for itself."""
     folder = RunFolder(Path(source))
     return str(folder.model) if (folder.path / RECORD).exists() and folder.model.is_dir() else source
 

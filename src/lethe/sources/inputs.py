@@ -90,7 +90,7 @@ def assemble(inputs: Inputs, folder: Path | None = None, progress: Progress | No
     train = _Labelled(splits.train, class_indices(splits.train, classifier.label2id), reader)
     columns = frame(train.table, train.labels, classifier.id2label)
     forget, retain = _chosen(inputs, columns)
-    spared = holdout_table(inputs, splits)
+    spared = _holdout(inputs, splits)
     if spared is not None:
         other = _Labelled(spared, class_indices(spared, classifier.label2id), reader)
     problem = Problem(
@@ -100,15 +100,15 @@ def assemble(inputs: Inputs, folder: Path | None = None, progress: Progress | No
         retain=train.examples(retain),
         holdout=None if spared is None else other.examples(range(len(spared))),
     )
-    probe(problem.model, problem, inputs.model)
+    _probe(problem.model, problem, inputs.model)
     return dataclasses.replace(problem, gold=tuple(load_like(problem, path, "--gold") for path in inputs.gold))
 
 
 def load_like(problem: Problem, source: str, option: str) -> nn.Module:
     """Load a model to set beside the problem's own; raises InputError where it does not fit the same data."""
     network = load_network(source)
-    classes = probe(network, problem, source)
-    own = probe(problem.model, problem, "the original model")
+    classes = _probe(network, problem, source)
+    own = _probe(problem.model, problem, "the original model")
     if classes != own:
         raise InputError(f"{option} {source}: knows {classes} classes, the original {own}; give a model of the same")
     return network
@@ -147,7 +147,7 @@ def _chosen(inputs: Inputs, columns: pd.DataFrame) -> tuple[list[int], list[int]
     return forget, retain
 
 
-def holdout_table(inputs: Inputs, splits: Splits) -> Table | None:
+def _holdout(inputs: Inputs, splits: Splits) -> Table | None:
     """Return the holdout: the data it was given, or the test split; raises InputError where it is the training data."""
     if inputs.holdout is None:
         return None if splits.test is None else splits.test.renamed("test")
@@ -160,7 +160,7 @@ def holdout_table(inputs: Inputs, splits: Splits) -> Table | None:
     return table if table.own_ids else table.renamed("holdout")
 
 
-def probe(model: nn.Module, problem: Problem, source: str) -> int:
+def _probe(model: nn.Module, problem: Problem, source: str) -> int:
     """Return how many classes the model tells apart; raises InputError where it cannot take one of the images."""
     one = problem.forget.batch(torch.tensor([0]))
     try:

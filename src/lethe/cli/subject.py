@@ -1,0 +1,90 @@
+"""Subject: which model an audit is about, from a run folder or from options, and whether it is still the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lethe.errors import ConfigurationError, InputError, StorageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lethe.problem import Problem
+    from lethe.sources import Inputs
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is audited.
+
+    Attributes:
+        name: what tables call it.
+        model: its folder.
+        inputs: the problem it was made for.
+        record: the record of the run that made it, where there is one.
+        originals: folders of further models trained on everything.
+        siblings: folders of further models unlearned in the same way.
+        retrain_seconds: what retraining takes; None where nobody measured it.
+    """
+
+    name: str
+    model: str
+    inputs: Inputs
+    record: Mapping[str, Any] | None = None
+    originals: tuple[str, ...] = ()
+    siblings: tuple[str, ...] = ()
+    retrain_seconds: float | None = None
+
+
+def of_run(run: Path, model: str, original: str, named: Mapping[str, Any]) -> Subject:
+    """Return what a run folder holds; paths given beside it replace those of its record.
+
+    Raises:
+        StorageError: the folder holds no finished run.
+    """
+    from lethe.sources import Inputs
+    from lethe.store import RECORD, RunFolder
+
+    if model:
+        raise ConfigurationError("--run and --model both name the model to audit; leave one of them out")
+    folder = RunFolder(run)
+    record = folder.record()
+    if record is None:
+        raise StorageError(f"{run}: holds no {RECORD}; give the --out of a lethe unlearn")
+    if record["status"] != "done":
+        raise StorageError(f"{run}: the run is not done ({record['status']}); finish it with the same lethe unlearn")
+    inputs = Inputs.from_dict(record["inputs"], f"{run / RECORD}")
+    instead = {**named, **({"model": original} if original else {})}
+    return Subject(run.resolve().name, str(folder.model), dataclasses.replace(inputs, **instead), record)
+
+
+def of_folders(model: str, original: str, named: Mapping[str, Any]) -> Subject:
+    """Return what the options name; raises ConfigurationError where one is missing."""
+    from lethe.sources import Inputs
+
+    needed = {"--model": model, "--original": original, "--data": named.get("data"), "--forget": named.get("forget")}
+    missing = [option for option, value in needed.items() if not value]
+    if missing:
+        raise ConfigurationError(f"{' and '.join(missing)} is missing; give --run, or all of {', '.join(needed)}")
+    return Subject(Path(model).resolve().name, model, Inputs(model=original, **named))
+
+
+def check_unchanged(subject: Subject, problem: Problem, model: nn.Module) -> None:
+    """Raise InputError where the model, the original or the data are not those of the run any more."""
+    from lethe.models import fingerprint
+
+    assert subject.record is not None
+    before, now = subject.record["configuration"]["problem"], problem.fingerprint()
+    changed = [name for name in ("model", "forget", "retain") if before[name] != now[name]]
+    if changed:
+        names = {"model": "the original model", "forget": "the forget set", "retain": "the retain set"}
+        raise InputError(
+            f"{' and '.join(names[name] for name in changed)} changed since {subject.name} was made; restore "
+            f"{subject.inputs.model} and {subject.inputs.data}, or unlearn again"
+        )
+    if fingerprint(model) != subject.record["result"]:
+        raise InputError(f"{subject.model}: the weights are not those the run ended with; run lethe unlearn again")
