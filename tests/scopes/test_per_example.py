@@ -23,12 +23,13 @@ def seeded(make):
 
 
 class Awkward(nn.Module):
-    """A shared layer, a grouped and strided convolution, a bare parameter and a norm: each takes another path."""
+    """A shared layer, a grouped and strided convolution, a bare parameter, norms and activations that work in place."""
 
     def __init__(self) -> None:
         super().__init__()
         self.grouped = nn.Conv2d(4, 8, 3, stride=2, padding=1, groups=2)
         self.first = nn.Conv2d(1, 4, 3, padding="same")
+        self.batch_norm = nn.BatchNorm2d(4)
         self.norm = nn.LayerNorm(16)
         self.shared = nn.Linear(16, 16, bias=False)
         self.shift = nn.Parameter(torch.ones(16))
@@ -36,7 +37,8 @@ class Awkward(nn.Module):
 
     def forward(self, x):
         """Return the logits."""
-        x = torch.relu(self.grouped(torch.relu(self.first(x)))).flatten(2)  # [B, 8, 16]
+        x = torch.relu_(self.batch_norm(torch.tanh_(self.first(x))))
+        x = torch.relu_(self.grouped(x)).flatten(2)  # [B, 8, 16]
         x = self.shared(torch.tanh(self.shared(self.norm(x))))
         return self.head(x.mean(1) + self.shift)
 

@@ -61,8 +61,13 @@ def _recorded(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, list[tuple
     """Record (input, output) of every call of the modules, by name."""
     calls: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in modules}
 
-    def recorder(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        return lambda _, inputs, output: calls[name].append((inputs[0].detach(), output))
+    def recorder(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
+        def record(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+            calls[name].append((inputs[0].detach(), output))
+            # The network goes on with a copy: an activation that works in place would turn the record into its own.
+            return output.clone()
+
+        return record
 
     handles = [module.register_forward_hook(recorder(name)) for name, module in modules.items()]
     try:

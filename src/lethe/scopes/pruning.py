@@ -85,7 +85,7 @@ def by_synaptic_flow(
         kind: what is pruned.
         rounds: n.
 
-    Source: Tanaka et al. 2020, SynFlow, arXiv:2006.05467, eq. 2 and algorithm 1.
+    Source: Tanaka et al. 2020, SynFlow, arXiv:2006.05467, algorithm 1.
     """
     flow = copied(model).double().eval()
     with torch.no_grad():

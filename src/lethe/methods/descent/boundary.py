@@ -64,7 +64,7 @@ class BoundaryShrink(ForgetOnly):
         curvature_length: h, the length of the step the curvature is taken over.
         reweight: weigh each example by 3·sigmoid(5 (p_2nd - p_nbi - 0.5)) of h_0(x'), the second add-on.
 
-    Source: Chen et al. 2023, arXiv:2303.11570, section 3.2; add-ons and their constants: the authors' release.
+    Source: Chen et al. 2023, arXiv:2303.11570; add-ons and their constants: the authors' release.
     """
 
     attack: Literal["fgsm", "pgd"] = "fgsm"
@@ -135,7 +135,7 @@ class BoundaryExpanding(ForgetOnly):
     removed. The loop runs on the expanded network, so its checkpoints are those of a part of the run and there is
     nothing to watch.
 
-    Source: Chen et al. 2023, arXiv:2303.11570, section 3.3.
+    Source: Chen et al. 2023, arXiv:2303.11570.
     """
 
     def objective(self, problem: Problem, run: Run) -> Objective:

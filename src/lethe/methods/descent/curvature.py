@@ -26,7 +26,7 @@ def input_curvature(
     Returns:
         [B], at least 0.
 
-    Source: Moosavi-Dezfooli et al. 2019, CURE, arXiv:1811.09716, eq. 5.
+    Source: Moosavi-Dezfooli et al. 2019, CURE, arXiv:1811.09716.
     """
     labels = task.labels(batch)
 

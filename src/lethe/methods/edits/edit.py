@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from lethe.errors import Diverged
 from lethe.methods.base import Method
 from lethe.problem import Problem
 from lethe.run import Run
@@ -37,7 +38,8 @@ class Edit(Method):
         allowed = self.scope.mask(problem, run).allowed
         values = {}
         for name, value in self.edited(problem, run).items():
-            run.require_finite(value, f"the edited weights '{name}'")
+            if not bool(torch.isfinite(value).all()):
+                raise Diverged(f"the edited weights '{name}' hold a NaN or an infinity; choose a smaller edit")
             flag = allowed.get(name, False)
             inside = flag.to(value.device) if isinstance(flag, Tensor) else torch.tensor(flag, device=value.device)
             values[name] = torch.where(inside, value.to(before[name].dtype), before[name].detach())

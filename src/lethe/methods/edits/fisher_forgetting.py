@@ -37,7 +37,7 @@ class FisherForgetting(Edit):
         per_example: square the gradients of single examples, as the formula says; else those of a batch's mean
             loss, weighted by its mean prediction.
 
-    Source: Golatkar et al. 2020, arXiv:1911.04933, eq. 10, in the form of Jia et al. 2023, arXiv:2304.04934.
+    Source: Golatkar et al. 2020, arXiv:1911.04933, in the form of Jia et al. 2023, arXiv:2304.04934.
     """
 
     alpha: float = 1e-6

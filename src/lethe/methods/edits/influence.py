@@ -32,7 +32,7 @@ class InfluenceUnlearning(Edit):
         damping: M; 300000 stands for a whole pass over ImageNet.
         batch_size: examples a batch of the two gradient sums; no part of the result.
 
-    Source: Jia et al. 2023, arXiv:2304.04934, section 2 and appendix B; Singh and Alistarh 2020, arXiv:2004.14340.
+    Source: Jia et al. 2023, arXiv:2304.04934 (the IU baseline); Singh and Alistarh 2020, arXiv:2004.14340.
     """
 
     alpha: float = 1.0

@@ -21,7 +21,7 @@ def woodbury(gradients: Tensor, vector: Tensor, damping: float) -> Tensor:
     Returns:
         [d].
 
-    Source: Singh and Alistarh 2020, WoodFisher, arXiv:2004.14340, section 3, by the Woodbury identity.
+    Source: Singh and Alistarh 2020, WoodFisher, arXiv:2004.14340, by the Woodbury identity.
 
     >>> woodbury(torch.tensor([[1.0, 0.0]]), torch.tensor([2.0, 3.0]), 1.0)  # (I + e₁e₁ᵀ)⁻¹ v
     tensor([1., 3.])

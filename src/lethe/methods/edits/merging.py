@@ -49,7 +49,7 @@ class Uniform(Merger):
 class Consensus(Uniform):
     """M ⊙ (1/K) Σ_k τ_k with M = 1[|Σ_k sign(τ_k)| = K]: only what every model moved, and all in the same direction.
 
-    Source: Kim et al. 2024, NegMerge, arXiv:2410.05583, eq. 3-4.
+    Source: Kim et al. 2024, NegMerge, arXiv:2410.05583.
     """
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from lethe.errors import ConfigurationError
 from lethe.feeds import Draw, Rows
 from lethe.methods.baselines.finetune import forget_losses
 from lethe.methods.edits.edit import Edit
-from lethe.methods.edits.line_search import constrained_search
+from lethe.methods.edits.line_search import Found, constrained_search
 from lethe.methods.edits.merging import merge
 from lethe.problem import Problem
 from lethe.run import Run
@@ -101,14 +101,14 @@ class Negation(Edit):
     def edited(self, problem: Problem, run: Run) -> Mapping[str, Tensor]:
         """Return θ0 - λ τ."""
         vector = self.direction(problem, run)
-        scale = self.scale if self.scale is not None else -self.search(problem, vector, run)[0]
+        scale = self.scale if self.scale is not None else self.search(problem, vector, run).scale
         return moved(weights(problem.model), vector, -scale)
 
-    def search(self, problem: Problem, vector: Weights, run: Run) -> tuple[float, float]:
-        """Return -λ and the forget accuracy there."""
-        scales = [-self.max_scale * i / (self.grid - 1) for i in range(1, self.grid)]
-        found = constrained_search(problem, vector, scales, self.keep_retain, run)
-        return found.scale, found.forget
+    def search(self, problem: Problem, vector: Weights, run: Run) -> Found:
+        """Return λ and the forget accuracy there."""
+        away = {name: -value for name, value in vector.items()}
+        scales = [self.max_scale * i / (self.grid - 1) for i in range(1, self.grid)]
+        return constrained_search(problem, away, scales, self.keep_retain, run)
 
     def vectors(self, problem: Problem, run: Run) -> Iterator[Weights]:
         """Yield the task vector of each configuration; every copy starts at θ0 and sees its own order of the data."""
@@ -135,7 +135,7 @@ class TaskArithmetic(Negation):
         learning_rate: step size of the fine-tuning.
         weight_decay: weight decay of the fine-tuning.
 
-    Source: Ilharco et al. 2023, arXiv:2212.04089, section 3.
+    Source: Ilharco et al. 2023, arXiv:2212.04089.
     """
 
     learning_rate: float = 1e-4
@@ -165,7 +165,7 @@ class NegMerge(Negation):
             `single_best` (lowest forget accuracy at its own λ), `greedy` (average, model by model from the best on,
             of those that lower the forget accuracy).
 
-    Source: Kim et al. 2024, arXiv:2410.05583, eq. 2-5.
+    Source: Kim et al. 2024, arXiv:2410.05583.
     """
 
     learning_rates: tuple[float, ...] = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
@@ -193,13 +193,13 @@ class NegMerge(Negation):
 
     def chosen(self, problem: Problem, pool: list[Weights], run: Run) -> Weights:
         """Return the best vector, or the average of those that help, from the best on."""
-        scored = sorted(((self.search(problem, vector, run)[1], k) for k, vector in enumerate(pool)))
+        scored = sorted(((self.search(problem, vector, run).forget, k) for k, vector in enumerate(pool)))
         lowest, first = scored[0]
         soup = [pool[first]]
         if self.merge == "single_best":
             return pool[first]
         for _, k in scored[1:]:
-            forget = self.search(problem, merge([*soup, pool[k]], "uniform"), run)[1]
+            forget = self.search(problem, merge([*soup, pool[k]], "uniform"), run).forget
             if forget <= lowest:
                 lowest, soup = forget, [*soup, pool[k]]
         return merge(soup, "uniform")

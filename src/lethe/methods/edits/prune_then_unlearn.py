@@ -64,7 +64,7 @@ class PruneThenUnlearn(Method):
         train_batch_size: examples a batch of the training.
         train_learning_rate: step size at its start; it falls to 0 along a cosine.
 
-    Source: Jia et al. 2023, arXiv:2304.04934, section 4 (IMP: Frankle and Carbin 2019, arXiv:1803.03635; rewinding:
+    Source: Jia et al. 2023, arXiv:2304.04934 (IMP: Frankle and Carbin 2019, arXiv:1803.03635; rewinding:
         Frankle et al. 2020, arXiv:1912.05671; SynFlow: Tanaka et al. 2020, arXiv:2006.05467).
     """
 

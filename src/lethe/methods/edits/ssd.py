@@ -32,7 +32,7 @@ class SSD(Edit):
         label_free: LFSSD: absolute gradients of ‖f(x)‖₂² in the place of squared gradients of the loss; no labels.
         importances: file with I_D, written ahead by `Importances.save`; then no retain data are needed.
 
-    Source: Foster et al. 2024, arXiv:2308.07707, eq. 6-8; label-free: Foster et al. 2024, arXiv:2402.05567.
+    Source: Foster et al. 2024, arXiv:2308.07707; label-free: Foster et al. 2024, arXiv:2402.19308.
     """
 
     alpha: float = 10.0
