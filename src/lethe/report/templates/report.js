@@ -7,5 +7,8 @@ for (const source of document.querySelectorAll("script[data-plot]")) {
   drawn.push(place);
 }
 const fit = () => drawn.forEach((place) => Plotly.Plots.resize(place));
-window.addEventListener("beforeprint", fit);
+window.addEventListener("beforeprint", () => {
+  document.querySelectorAll("details").forEach((part) => { part.open = true; });
+  fit();
+});
 window.addEventListener("afterprint", fit);
