@@ -39,15 +39,15 @@ def test_the_variance_falls_with_importance_up_to_its_cap():
     torch.testing.assert_close(method.variance(torch.tensor([1.0, 0.0]), False), torch.tensor([20.0, 2e4]))
 
 
-def test_noise_scales_with_the_root_of_alpha_and_none_changes_nothing(mislabelled):
-    few = FisherForgetting(alpha=1e-6, per_example=False, batch_size=256)
-    assert vanished_classes(mislabelled) == []
-    assert same_weights(unlearn(mislabelled, dataclasses.replace(few, alpha=0.0)).model, mislabelled.model)
-    small = difference(unlearn(mislabelled, few).model, mislabelled.model)
-    large = difference(unlearn(mislabelled, dataclasses.replace(few, alpha=4e-6)).model, mislabelled.model)
+def test_noise_scales_with_the_root_of_alpha_and_none_changes_nothing():
+    problem, few = tiny_problem(), FisherForgetting(alpha=1e-6)
+    assert vanished_classes(problem) == []
+    assert same_weights(unlearn(problem, dataclasses.replace(few, alpha=0.0)).model, problem.model)
+    small = difference(unlearn(problem, few).model, problem.model)
+    large = difference(unlearn(problem, dataclasses.replace(few, alpha=4e-6)).model, problem.model)
     for name, value in small.items():
         torch.testing.assert_close(large[name], 2 * value, rtol=1e-3, atol=1e-6)
-    assert not same_weights(unlearn(mislabelled, few, seed=1).model, unlearn(mislabelled, few, seed=2).model)
+    assert not same_weights(unlearn(problem, few, seed=1).model, unlearn(problem, few, seed=2).model)
 
 
 def test_a_class_is_forgotten_with_its_head_row_and_the_others_are_kept(whole_class):

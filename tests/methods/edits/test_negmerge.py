@@ -16,14 +16,13 @@ from lethe.run import Run
 from lethe.state_arithmetic import weights, with_weights
 from tests.helpers import accuracies, tiny_problem
 
-POOL = {"learning_rates": (1e-4, 3e-4, 1e-3), "weight_decays": (0.0, 1e-2), "epochs": 10, "max_scale": 30.0}
+POOL = {"learning_rates": (1e-4, 3e-4, 1e-3), "weight_decays": (0.0,), "epochs": 10, "max_scale": 30.0}
 
 
 @pytest.mark.parametrize("rule", ["consensus", "uniform", "ties", "magmax", "single_best", "greedy"])
 def test_a_class_is_forgotten_while_the_others_keep_95_percent(whole_class, rule):
     forget_before, retain_before, _ = accuracies(whole_class, whole_class.model)
-    pool = POOL | {"weight_decays": (0.0,)}
-    forget, retain, _ = accuracies(whole_class, unlearn(whole_class, NegMerge(merge=rule, **pool)).model)
+    forget, retain, _ = accuracies(whole_class, unlearn(whole_class, NegMerge(merge=rule, **POOL)).model)
     assert forget <= forget_before - 0.15
     assert retain >= 0.95 * retain_before
 
