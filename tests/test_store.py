@@ -53,8 +53,11 @@ def test_two_processes_cannot_work_in_one_folder(tmp_path):
         with pytest.raises(StorageError, match=f"process {process.pid} is working"), RunFolder(tmp_path).owned():
             pass
         process.kill()
+    left = tmp_path / "model" / ".model.safetensors.1.part"
+    left.parent.mkdir()
+    left.touch()
     with RunFolder(tmp_path).owned():
-        pass  # a killed owner leaves no lock behind
+        assert not left.exists()  # a killed owner leaves no lock behind, and its half-written file goes
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"a": 1'])

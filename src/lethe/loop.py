@@ -82,7 +82,7 @@ def run_loop(loop: Loop, run: Run) -> None:
                 bar.advance(1, **values)
                 state.after_step(done, epoch_ended=last, finished=done == total)
         except Diverged as error:
-            raise Diverged(f"{error}{state.fall_back()}") from None
+            raise Diverged(f"{error}{state.fall_back(done)}") from None
     state.finish()
 
 
@@ -208,13 +208,23 @@ class _State:
             "history": run.history,
             "flops_per_example": run.flops_per_example,
         }
+        run.checkpoints.also_as("loop", "before")
         run.checkpoints.save("loop", tensors, facts)
         self.saved_at = time.perf_counter()
         self.save_seconds = self.saved_at - start
 
-    def fall_back(self) -> str:
-        """Put the last snapshot's weights back, where there is one, and return what to say of it."""
-        found = self.run.checkpoints.load("loop") if self.run.checkpoints else None
+    def fall_back(self, failed: int) -> str:
+        """Put the last good snapshot's weights back, where there is one, and return what to say of it.
+
+        Weights whose loss is not finite are not good, however finite they are: a snapshot of the very step that
+        failed gives way to the one before.
+        """
+        if self.run.checkpoints is None:
+            return ""
+        found = self.run.checkpoints.load("loop")
+        if found is not None and found[1]["step"] == failed > 0:
+            self.run.checkpoints.also_as("before", "loop")
+            found = self.run.checkpoints.load("loop")
         if found is None:
             return ""
         models.assign(self.loop.model, _under(found[0], "model/"))

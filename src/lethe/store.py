@@ -142,6 +142,8 @@ class RunFolder:
                 raise StorageError(
                     f"{self.path}: process {owner} is working in this folder; wait for it or choose another folder"
                 ) from None
+            for left in self.path.rglob(".*.part"):
+                left.unlink(missing_ok=True)  # of an owner that was killed while writing
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
@@ -161,6 +163,14 @@ class Checkpoints:
     def clear(self) -> None:
         """Remove all snapshots: the run is done."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def also_as(self, name: str, other: str) -> None:
+        """Keep a snapshot under a second name, in the place of what had it; without such a snapshot nothing happens."""
+        link = self.folder / f".{other}.{os.getpid()}.part"
+        link.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.link(self.folder / f"{name}.safetensors", link)
+            os.replace(link, self.folder / f"{other}.safetensors")
 
     def save(self, name: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Write a snapshot in one atomic step, so that tensors and facts always belong together."""
