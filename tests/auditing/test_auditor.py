@@ -14,7 +14,7 @@ import lethe
 from lethe import models
 from lethe.auditing import Audit, Auditor, Evidence
 from lethe.auditing.attacks.base import Attack
-from lethe.auditing.metric import Score
+from lethe.auditing.metric import References, Rows, Score
 from lethe.auditing.metrics.accuracy import ForgetAccuracy, ForgetLoss, HoldoutAccuracy
 from lethe.auditing.metrics.distance import ActivationDistance
 from lethe.auditing.metrics.recovery import FeatureMapping
@@ -126,6 +126,21 @@ def test_one_gold_model_leaves_the_verdict_open() -> None:
     assert "single gold model" in evidence.verdict.sentence
     assert evidence.entry("forget_loss").gap is not None
     assert evidence.entry("forget_loss").gap_in_spreads is None
+
+
+@dataclass(frozen=True)
+class Boundless(ForgetAccuracy):
+    """A metric that divides by zero."""
+
+    def __call__(self, rows: Rows, against: References, seed: int = 0) -> Score:
+        return Score(math.inf)
+
+
+def test_a_metric_without_a_finite_value_is_listed_and_the_rest_goes_on() -> None:
+    problem = tiny_problem()
+    evidence = Audit(metrics=(Boundless(), ForgetLoss()), attacks=(), resamples=5)(problem, problem.model)
+    assert [one["name"] for one in evidence.skipped] == ["boundless"]
+    assert [entry.name for entry in evidence.metrics] == ["forget_loss"]
 
 
 @dataclass(frozen=True)

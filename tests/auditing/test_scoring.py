@@ -9,7 +9,7 @@ import torch
 from lethe.auditing.metric import Metric, References, Rows, Score
 from lethe.auditing.metrics.accuracy import HoldoutAccuracy
 from lethe.auditing.metrics.likelihood_ratio import ULiRA
-from lethe.auditing.scoring import Panel, Scores, entry, lacking
+from lethe.auditing.scoring import Panel, Scores, entry, lacking, require_numbers
 from lethe.errors import AuditIncomplete
 from tests.auditing.metrics.made import made, with_probability
 
@@ -82,7 +82,12 @@ def test_what_is_missing_is_named_with_its_mend(metric: Metric, references: Refe
 
 def test_a_value_that_is_no_number_is_no_evidence() -> None:
     with pytest.raises(AuditIncomplete, match="Spy is not a finite number"):
-        entry("spy", Spy(), Score(float("nan")), Scores(Score(0.0), ()), 0.1)
+        require_numbers(Spy(), Score(0.0), Scores(Score(0.0), (Score(float("nan")),)))
+
+
+def test_an_ensemble_is_not_set_beside_a_single_original() -> None:
+    with pytest.raises(AuditIncomplete, match="give originals="):
+        Panel(References(ORIGINAL, gold=GOLDS)).scores(Ensembles(), 0)
 
 
 def test_an_entry_states_the_gap_in_spreads() -> None:

@@ -13,7 +13,7 @@ from lethe.auditing.attacks.base import Attack
 from lethe.auditing.evidence import Entry, Evidence
 from lethe.auditing.measure import Measurements, measure
 from lethe.auditing.metric import Metric, References, Rows, Score
-from lethe.auditing.scoring import Panel, Scores, entry, lacking
+from lethe.auditing.scoring import Panel, Scores, entry, lacking, metric_seed, require_numbers
 from lethe.auditing.verdict import average_gap, verdict
 from lethe.errors import ConfigurationError, LetheError
 from lethe.examples import Examples
@@ -107,7 +107,7 @@ class Auditor:
             originals=tuple(self._rows(one) for one in self.originals),
         )
         beside = replace(references, siblings=tuple(self._rows(one) for one in siblings))
-        panel, seed = Panel(references), self.run.key("audit")
+        panel, seed = Panel(references), metric_seed(self.run)
         found: list[tuple[str, Metric, Score, Scores]] = []
         skipped: Skipped = []
         with self.run.progress.bar("scoring", len(self.metrics)) as bar:
@@ -115,8 +115,9 @@ class Auditor:
                 reason = lacking(metric, beside)
                 try:
                     if reason is None:
-                        own = metric(subject, beside, seed)
-                        found.append((name, metric, own, self._others(name, metric, panel, tuple(golds), seed)))
+                        own, others = metric(subject, beside, seed), self._others(name, metric, panel, golds, seed)
+                        require_numbers(metric, own, others)
+                        found.append((name, metric, own, others))
                 except LetheError as error:
                     reason = str(error)
                 if reason is not None:
@@ -129,7 +130,7 @@ class Auditor:
         ]
         return entries, skipped
 
-    def _others(self, name: str, metric: Metric, panel: Panel, golds: tuple[str, ...], seed: int) -> Scores:
+    def _others(self, name: str, metric: Metric, panel: Panel, golds: Mapping[str, nn.Module], seed: int) -> Scores:
         """Return the metric of the original and of gold, computed once for all audited models."""
         if (name, *golds) not in self._scores:
             self._scores[name, *golds] = panel.scores(metric, seed)
@@ -143,6 +144,7 @@ class Auditor:
                 self.problem.require(attack.needs, attack.title)
                 own, original = self._after(name, attack, model), self._after(name, attack, self.problem.model)
                 others = Scores(original, tuple(self._after(name, attack, gold) for gold in golds.values()))
+                require_numbers(attack, own, others)
                 entries.append(entry(name, attack, own, others, attack.resolution(self.problem)))
             except LetheError as error:
                 skipped.append({"name": name, "reason": str(error)})
@@ -152,7 +154,7 @@ class Auditor:
         """Return the score of one attack on one model, carried out once."""
         key = (name, fingerprint(model))
         if key not in self._attacked:
-            self._attacked[key] = attack(model, self.problem, self.run.part(name))
+            self._attacked[key] = attack(model, self.problem, self.run)
         return self._attacked[key]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from lethe.auditing.measure import Measurements
 from lethe.auditing.metric import Metric
 from lethe.auditing.selection import named
 from lethe.errors import ConfigurationError
-from lethe.models import check_finite
+from lethe.models import check_finite, copied
 from lethe.problem import Problem
 from lethe.run import Run
 from lethe.tasks import device_of
@@ -71,9 +71,7 @@ class Audit:
             ConfigurationError: the problem is not one of classification, or an option is out of range.
         """
         auditor = self.on(problem, originals=originals, run=run)
-        return auditor(
-            model, name=name, method=method, cost=cost, retrain_seconds=retrain_seconds, siblings=siblings
-        )  # fmt: skip
+        return auditor(model, name=name, method=method, cost=cost, retrain_seconds=retrain_seconds, siblings=siblings)
 
     def on(self, problem: Problem, *, originals: Sequence[nn.Module] = (), run: Run | None = None) -> Auditor:
         """Return an auditor for several models of one problem, which measures original and gold models only once.
@@ -84,6 +82,8 @@ class Audit:
         problem.check()
         task, run = classification(problem), run or Run(device=device_of(problem.model))
         problem, seconds = with_gold(problem, self.golds, run)
+        if device_of(problem.model) != run.device:
+            problem = replace(problem, model=copied(problem.model).to(run.device))
         for i, gold in enumerate(problem.gold, start=1):
             check_finite(gold, f"gold model {i}")
         return Auditor(

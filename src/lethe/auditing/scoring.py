@@ -45,7 +45,13 @@ class Panel:
     references: References
 
     def scores(self, metric: Metric, seed: int) -> Scores:
-        """Return the metric of the original and of each gold model."""
+        """Return the metric of the original and of each gold model.
+
+        Raises:
+            AuditIncomplete: the metric reads ensembles, and there is no further original beside the original.
+        """
+        if "siblings" in metric.needs and not self.references.originals:
+            raise AuditIncomplete(_MENDS["originals"])
         original = replace(self.references, siblings=self.references.originals)
         return Scores(
             metric(self.references.original, original, seed),
@@ -65,7 +71,7 @@ class Panel:
             run: seed and progress.
         """
         found: dict[str, list[float]] = {name: [] for name, _ in metrics}
-        count, seed = count if metrics and beside.gold else 0, run.key("audit")
+        count, seed = count if metrics and beside.gold else 0, metric_seed(run)
         with run.progress.bar("resampling", count) as bar:
             for drawn in draws(subject, count, run.generator("resampling")):
                 run.interrupt_point()
@@ -92,6 +98,11 @@ class Panel:
                 yield rows, against
 
 
+def metric_seed(run: Run) -> int:
+    """Return the seed every metric draws from, alike for all models; 32 bits are what NumPy takes."""
+    return run.key("audit") % 2**32
+
+
 def lacking(metric: Metric, references: References) -> str | None:
     """Return why the metric cannot be computed with these references, or None where it can."""
     there = {
@@ -105,6 +116,13 @@ def lacking(metric: Metric, references: References) -> str | None:
     }
     missing = next((need for need in _MENDS if need in metric.needs and not there[need]), None)
     return _MENDS[missing] if missing else None
+
+
+def require_numbers(of: Metric | Attack, own: Score, others: Scores) -> None:
+    """Raise AuditIncomplete where a score is NaN or infinite: nothing could be said of the gap."""
+    values = (own.value, others.original.value, *(score.value for score in others.gold))
+    if not all(map(math.isfinite, values)):
+        raise AuditIncomplete(f"{of.title} is not a finite number for every model: {', '.join(map(str, values))}")
 
 
 def entry(
@@ -129,9 +147,6 @@ def entry(
     gold = Gold(values, resolution) if values else None
     gap = own.value - gold.mean if gold else None
     spread = gold.spread if gold else None
-    numbers = (own.value, others.original.value, *values)
-    if not all(map(math.isfinite, numbers)):
-        raise AuditIncomplete(f"{of.title} is not a finite number for every model ({', '.join(map(str, numbers))})")
     return Entry(
         name=name,
         title=of.title,

@@ -81,8 +81,9 @@ def least_squares(inputs: Tensor, targets: Tensor) -> Tensor:
     Returns:
         [D, E]; finite also where columns are zero or linearly dependent, as after a ReLU.
 
-    >>> least_squares(torch.tensor([[1.0, 0.0], [2.0, 0.0]]).double(), torch.tensor([[3.0], [6.0]]).double()).tolist()
-    [[3.0], [0.0]]
+    >>> inputs, targets = torch.tensor([[1.0, 0.0], [2.0, 0.0]]), torch.tensor([[3.0], [6.0]])
+    >>> [round(abs(weight), 6) for weight in least_squares(inputs.double(), targets.double()).flatten().tolist()]
+    [3.0, 0.0]
     """
     # The default driver assumes full rank; dead units are the rule here.
     return torch.linalg.lstsq(inputs, targets, driver="gelsd").solution
