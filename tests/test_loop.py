@@ -36,7 +36,7 @@ class StopAfter(Silent):
             def advance(self, count=1, **values):
                 if label == "unlearning" and values:
                     stopper.left -= 1
-                    stopper.run.stop_requested = stopper.left == 0
+                    stopper.run.stop.requested = stopper.left == 0
 
         class Context:
             def __enter__(self):

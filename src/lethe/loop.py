@@ -171,7 +171,7 @@ class _State:
         if run.checkpoints is not None:
             elapsed = time.perf_counter() - self.saved_at
             due = elapsed >= run.checkpoint_seconds or (epoch_ended and elapsed >= 20 * self.save_seconds)
-            if due or finished or run.stop_requested:
+            if due or finished or run.stop.requested:
                 self._save(done)
         run.interrupt_point()
 

@@ -66,6 +66,13 @@ class Keep:
 
 
 @dataclass
+class Stop:
+    """A request to stop, shared by a run and its parts."""
+
+    requested: bool = False
+
+
+@dataclass
 class Run:
     """The circumstances of one run.
 
@@ -93,7 +100,7 @@ class Run:
     path: tuple[str, ...] = ()
     cost: Cost = field(default_factory=Cost)
     history: list[dict[str, Any]] = field(default_factory=list)
-    stop_requested: bool = False
+    stop: Stop = field(default_factory=Stop)
     flops_per_example: float = 0.0
 
     @cached_property
@@ -121,11 +128,12 @@ class Run:
             checkpoint_seconds=self.checkpoint_seconds,
             path=(*self.path, name),
             cost=self.cost,
+            stop=self.stop,
         )
 
     def interrupt_point(self) -> None:
         """Raise KeyboardInterrupt where the user has asked to stop; called between units of work."""
-        if self.stop_requested:
+        if self.stop.requested:
             raise KeyboardInterrupt
 
     @contextmanager

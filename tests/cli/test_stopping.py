@@ -87,7 +87,7 @@ def test_a_second_ctrl_c_ends_the_process_at_once(monkeypatch, capsys):
     before = signal.getsignal(signal.SIGINT)
     with stoppable(run):
         signal.raise_signal(signal.SIGINT)
-        assert run.stop_requested
+        assert run.stop.requested
         assert ended == []
         assert "again to stop at once" in capsys.readouterr().err
         signal.raise_signal(signal.SIGINT)

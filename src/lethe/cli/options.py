@@ -48,9 +48,9 @@ def stoppable(run: Run) -> Iterator[None]:
     """Let Ctrl-C ask the run to stop after its step; a second one ends the process at once."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if run.stop_requested:
+        if run.stop.requested:
             os._exit(INTERRUPTED)
-        run.stop_requested = True
+        run.stop.requested = True
         note("stopping after this step; press Ctrl-C again to stop at once")
 
     before = signal.signal(signal.SIGINT, stop)

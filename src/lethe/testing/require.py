@@ -106,7 +106,7 @@ class Interrupter:
         if self.seen >= self.after:
             if self.run is None:
                 raise Killed
-            self.run.stop_requested = True
+            self.run.stop.requested = True
 
 
 def stripped(problem: Problem, parts: frozenset[str]) -> Problem:
