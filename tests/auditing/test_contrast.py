@@ -101,6 +101,11 @@ def test_equal_references_are_neither_closer_nor_farther(generator):
     assert found.value.tolist() == [0] * 5
     assert found.p_values.tolist() == [0.5] * 5
     assert found.p_value(generator) == found.reversed().p_value(generator) == 1
+    # The mean of seven equal divergences differs from one of them by rounding, which is no evidence.
+    one = mmd(pair(x, y, torch.linspace(0.5, 3, 9, dtype=torch.float64)))
+    rounded = contrast([one] * 7, [one])
+    assert bool((rounded.value != 0).any())
+    assert rounded.p_value(generator) == rounded.reversed().p_value(generator) == 1
 
 
 def test_a_model_equal_to_one_reference_is_closer_to_it(generator):

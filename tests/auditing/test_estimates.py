@@ -92,7 +92,7 @@ def test_the_chi_squared_witness_is_a_maximiser(generator):
 
 
 @pytest.mark.parametrize("epsilon", [0.0, math.log(2)])
-@pytest.mark.parametrize("strength", [1.0, 0.1])
+@pytest.mark.parametrize("strength", [1.0, 0.1, 0.01])
 def test_the_hockey_stick_agrees_with_a_general_solver(epsilon, strength, generator):
     x, y, _ = three(12, (0, 1.0, 0), generator)
     gram = gaussian(torch.cat([x, y]), torch.cat([x, y]), WIDTHS[1:2])[0].numpy()
@@ -116,24 +116,23 @@ def test_the_hockey_stick_is_a_share_that_falls_with_epsilon_and_nears_one_for_d
 
 
 @pytest.mark.parametrize(
-    "divergence",
-    [mmd, lambda p: chi_squared(p, 0.1), lambda p: hockey_stick(p, 1.0, 0.0)],
-    ids=["mmd", "chi2", "stick"],
+    ("divergence", "tolerance"),
+    [(mmd, 0.1), (lambda p: chi_squared(p, 0.1), 0.15), (lambda p: hockey_stick(p, 1.0, 0.0), 0.5)],
+    ids=["mmd", "chi_squared", "hockey_stick"],
 )
-def test_influences_say_how_the_value_moves_when_a_draw_is_weighed_more(divergence, generator):
+def test_influences_say_how_the_value_moves_when_a_draw_is_weighed_more(divergence, tolerance, generator):
     """Doubling one of n rows moves the value by its influence, less the mean, over n."""
     x, y, _ = three(80, (0, 1.0, 0), generator, shared=0.0)
     whole = divergence(pair(x, y, WIDTHS, aligned=False))
-    moved = torch.stack(
-        [
-            divergence(pair(torch.cat([x, x[[i]]]), y, WIDTHS, aligned=False)).value - whole.value
-            for i in range(0, 80, 4)
-        ],
-        1,
-    )
-    predicted = (whole.first - whole.first.mean(1, keepdim=True))[:, ::4] / 80
-    for width in range(len(WIDTHS)):
-        assert float(torch.corrcoef(torch.stack([moved[width], predicted[width]]))[0, 1]) > 0.95
+
+    def moved(i: int, of_first: bool) -> torch.Tensor:
+        first, second = (torch.cat([x, x[[i]]]), y) if of_first else (x, torch.cat([y, y[[i]]]))
+        return divergence(pair(first, second, WIDTHS, aligned=False)).value - whole.value
+
+    for of_first, influence in ((True, whole.first), (False, whole.second)):
+        actual = torch.stack([moved(i, of_first) for i in range(0, 80, 4)], 1)
+        predicted = (influence - influence.mean(1, keepdim=True))[:, ::4] / 80
+        torch.testing.assert_close(predicted, actual, atol=tolerance * float(actual.abs().max()), rtol=0)
 
 
 def test_bandwidths_are_quantiles_of_distances_and_one_where_all_points_agree():

@@ -67,7 +67,8 @@ class Contrast:
         for group in self.influences:
             weights = torch.randn(draws, group.shape[1], generator=generator, dtype=group.dtype)
             simulated += weights @ (group - group.mean(1, keepdim=True)).T / group.shape[1]
-        largest = (simulated / self.deviation.clamp_min(ROUNDING)).amax(1)
+        scaled = torch.where(self.deviation > ROUNDING, simulated / self.deviation.clamp_min(ROUNDING), 0)
+        largest = scaled.amax(1)
         return float((1 + (largest >= self.standardised.max()).sum()) / (draws + 1))
 
 

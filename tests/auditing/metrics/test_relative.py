@@ -67,6 +67,16 @@ def test_every_statistic_and_output_tells_the_original_from_gold(test, originals
     assert test(golds[0], against).value > 0.5
 
 
+def test_the_outputs_compared_are_those_asked_for(originals, against):
+    kernels = {
+        outputs: RelativeTest(outputs=outputs)(originals[1], against).details["kernels"]
+        for outputs in ("aligned", "logits", "margin")
+    }
+    assert len({kernel[0]["bandwidth"] for kernel in kernels.values()}) == 3
+    # One number an example, whose distances are the smallest.
+    assert kernels["margin"][0]["bandwidth"] == min(kernel[0]["bandwidth"] for kernel in kernels.values())
+
+
 def test_a_two_sample_test_flags_golds_that_the_relative_test_spares(originals, golds):
     found = [
         RelativeTest()(golds[seed], References(originals[seed], gold=(golds[(seed + 1) % 8], golds[(seed + 2) % 8])))

@@ -70,7 +70,7 @@ def _histogram(values: Tensor, low: Tensor, high: Tensor, bins: int, drop_maximu
     span = high - low
     width = torch.where(span > 0, span, 1.0) / bins
     index = ((values - low) / width).long().clamp_max(bins - 1)
-    weight = ((values < high) | (span == 0) if drop_maximum else torch.ones_like(values)).double()
+    weight = (values < high if drop_maximum else torch.ones_like(values)).double()
     counts = values.new_zeros(bins, values.shape[1]).scatter_add(0, index, weight)
     return counts / counts.sum(0).clamp_min(1)
 
