@@ -38,7 +38,8 @@ class RelativeTest(Metric):
     Args:
         outputs: what is compared: `aligned` logits (the label's first, the others in descending order), `logits` in
             the order of the classes, or the label's `margin`.
-        statistic: the divergence: `mmd`, `chi_squared`, or `hockey_stick`, the one of differential privacy (slow).
+        statistic: the divergence: `mmd`, `chi_squared`, or `hockey_stick`, the one of differential privacy (solved
+            by iteration: seconds at 130 examples, a minute at 500).
         quantiles: bandwidths, as quantiles of the distances in the pooled sample.
         regularisation: values of λ, for the two f-divergences.
         epsilons: values of ε, for the hockey-stick divergence.
