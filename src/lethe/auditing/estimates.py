@@ -104,8 +104,8 @@ def hockey_stick(pair: Pair, regularisation: float, epsilon: float) -> Estimate:
         regularisation: λ.
         epsilon: ε ≥ 0.
 
-    Source: Ribero, Schrab and Gretton 2026, arXiv:2601.19755; solved in the span of the sample (their solver is not
-    public).
+    Source: Ribero, Schrab and Gretton 2026, arXiv:2601.19755; how the witness is found, in the span of the sample, is
+    our own.
     """
     kernel = torch.cat([torch.cat([pair.first, pair.cross], 2), torch.cat([pair.cross.mT, pair.second], 2)], 1)
     n, m = pair.first.shape[2], pair.second.shape[2]
