@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import nn
 
 from lethe import models
@@ -37,6 +39,18 @@ METHODS: Mapping[str, Method] = {
 }
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Work with one thread: on networks as small as these, more of them spend their time waiting for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@one_thread()
 def demonstrate(out: Path, progress: Progress) -> list[Evidence]:
     """Run the demonstration and return the evidence on each method; everything is kept under `out`.
 
@@ -71,6 +85,7 @@ def demonstrate(out: Path, progress: Progress) -> list[Evidence]:
     return found
 
 
+@one_thread()
 def write_inputs(folder: Path) -> None:
     """Write what a user of the command line would bring: a Hugging Face model, its data, a forget list, two golds.
 
