@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lethe.auditing.evidence import Entry, Evidence
 from lethe.errors import InputError
+from lethe.numbers import MINUS, NOTHING, number, signed
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -62,9 +63,9 @@ def comparison(evidences: Sequence[Evidence]) -> Comparison:
         if mute:
             powerless[entry.title] = entry.power.reason
         title = f"{entry.title}{', %' if entry.unit == '%' else f', {entry.unit}' if entry.unit else ''}"
-        cells = (_with_gap(one) if one else "–" for one in entries)
+        cells = (_with_gap(one) if one else NOTHING for one in entries)
         rows.append(
-            Row((f"{title} *" if mute else title, _number(entry.original, entry.unit), _gold(entry), *cells), mute)
+            Row((f"{title} *" if mute else title, number(entry.original, entry.unit), _gold(entry), *cells), mute)
         )
     reasons = {reason: [t for t, r in powerless.items() if r == reason] for reason in dict.fromkeys(powerless.values())}
     notes = (LEGEND, *(f"* No power here: {', '.join(titles)}: {reason}." for reason, titles in reasons.items()))
@@ -149,42 +150,27 @@ def _summary(evidences: Sequence[Evidence]) -> Iterator[Row]:
     gaps = [evidence.average_gap for evidence in evidences]
     known = next((gap for gap in gaps if gap is not None), None)
     if known is not None:
-        gold = _number(sum(known.gold) / len(known.gold), "%") if known.gold else "–"
-        own = (_number(gap.value, "%") if gap is not None else "–" for gap in gaps)
-        yield Row(("Average gap, %", _number(known.original, "%"), gold, *own))
+        gold = number(sum(known.gold) / len(known.gold), "%") if known.gold else NOTHING
+        own = (number(gap.value, "%") if gap is not None else NOTHING for gap in gaps)
+        yield Row(("Average gap, %", number(known.original, "%"), gold, *own))
     relative = [evidence.cost["relative"] if evidence.cost else None for evidence in evidences]
     if any(ratio is not None for ratio in relative):
-        yield Row(("Time / retraining", "–", "1", *(f"{r:.2g}" if r is not None else "–" for r in relative)))
-    yield Row(("Verdict", "–", "–", *(evidence.verdict.outcome for evidence in evidences)))
-
-
-def _number(value: float, unit: str) -> str:
-    """Return a share in percent to a tenth, anything else to three digits.
-
-    >>> _number(0.9312, "%"), _number(12.345, "nats"), _number(1300.2, ""), _number(0.000252, "")
-    ('93.1', '12.3', '1300', '2.5e-04')
-    """
-    if unit == "%":
-        return f"{100 * value:.1f}"
-    if abs(value) >= 100:
-        return f"{value:.0f}"
-    return f"{value:.3g}" if abs(value) >= 1e-3 or value == 0 else f"{value:.1e}"
+        yield Row(("Time / retraining", NOTHING, "1", *(f"{r:.2g}" if r is not None else NOTHING for r in relative)))
+    yield Row(("Verdict", NOTHING, NOTHING, *(evidence.verdict.outcome for evidence in evidences)))
 
 
 def _gold(entry: Entry) -> str:
     if entry.gold_mean is None:
-        return "–"
-    mean = _number(entry.gold_mean, entry.unit)
+        return NOTHING
+    mean = number(entry.gold_mean, entry.unit)
     if entry.gold_spread is None:
         return mean
-    return f"{mean}±{_number(float(f'{entry.gold_spread:.2g}'), entry.unit)}"
+    return f"{mean}±{number(float(f'{entry.gold_spread:.2g}'), entry.unit)}"
 
 
 def _with_gap(entry: Entry) -> str:
-    value, spreads = _number(entry.value, entry.unit), entry.gap_in_spreads
-    if spreads is None:
-        return value
-    return f"{value} ({spreads:+.{1 if abs(spreads) < 10 else 0}f})"
+    value = number(entry.value, entry.unit)
+    return value if entry.gap_in_spreads is None else f"{value} ({signed(entry.gap_in_spreads)})"
 
 
 def _fitting(whole: Comparison, width: int) -> Iterator[list[int]]:
@@ -205,7 +191,7 @@ def _fitting(whole: Comparison, width: int) -> Iterator[list[int]]:
 
 _LATEX: Mapping[str, str] = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "–": "--",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", NOTHING: "--", MINUS: "$-$",
 }  # fmt: skip
 
 

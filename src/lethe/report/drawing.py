@@ -10,7 +10,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from lethe.report.numbers import shown
+from lethe.numbers import shown
 
 # Each has a contrast of at least 3 with the white and with the dark page.
 ORIGINAL, GOLD = "#c2410c", "#a16207"

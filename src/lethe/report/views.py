@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lethe.errors import InputError
-from lethe.report.numbers import duration, number, shown, signed, with_spread
+from lethe.numbers import duration, number, shown, signed, with_spread
 
 Evidence = Mapping[str, Any]
 Entry = Mapping[str, Any]

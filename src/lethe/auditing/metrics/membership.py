@@ -67,7 +67,7 @@ class MIAConfidence(MIAEfficacy):
     Source: Jia et al. 2023, arXiv:2304.04934, appendix C.3.
     """
 
-    title: ClassVar[str] = "MIA efficacy (confidence)"
+    title: ClassVar[str] = "MIA (confidence)"
 
     def features(self, rows: SetRows) -> Tensor:
         """Return p_y, [N, 1]."""
@@ -89,7 +89,7 @@ class MIACorrectness(MIAEfficacy):
     Source: Jia et al. 2023, arXiv:2304.04934; the gap attack of Yeom et al. 2018, arXiv:1709.01604.
     """
 
-    title: ClassVar[str] = "MIA efficacy (correctness)"
+    title: ClassVar[str] = "MIA (correctness)"
 
     def features(self, rows: SetRows) -> Tensor:
         """Return 1 where the prediction is right and 0 elsewhere, [N, 1]."""
@@ -103,7 +103,7 @@ class MIAEntropy(MIAEfficacy):
     Source: Jia et al. 2023, arXiv:2304.04934, released evaluation.
     """
 
-    title: ClassVar[str] = "MIA efficacy (entropy)"
+    title: ClassVar[str] = "MIA (entropy)"
 
     def features(self, rows: SetRows) -> Tensor:
         """Return the entropy, [N, 1]."""
@@ -122,7 +122,7 @@ class MIAModifiedEntropy(MIAEfficacy):
     """
 
     release: bool = False
-    title: ClassVar[str] = "MIA efficacy (modified entropy)"
+    title: ClassVar[str] = "MIA (modified entropy)"
 
     def features(self, rows: SetRows) -> Tensor:
         """Return the modified entropy, [N, 1]."""
@@ -137,7 +137,7 @@ class MIAProbability(MIAEfficacy):
     Source: Jia et al. 2023, arXiv:2304.04934, released evaluation.
     """
 
-    title: ClassVar[str] = "MIA efficacy (probabilities)"
+    title: ClassVar[str] = "MIA (probabilities)"
 
     def features(self, rows: SetRows) -> Tensor:
         """Return softmax(logits), [N, C]."""

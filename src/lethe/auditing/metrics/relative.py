@@ -61,7 +61,7 @@ class RelativeTest(Metric):
     draws: int = 500
     examples: int = 500
     smallest_group: int = 25
-    title: ClassVar[str] = "relative test"
+    title: ClassVar[str] = "Relative test (p)"
     kind: ClassVar[Literal["forgetting"]] = "forgetting"
     needs: ClassVar[frozenset[str]] = frozenset({"gold"})
     resample: ClassVar[bool] = False

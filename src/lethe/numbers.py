@@ -18,10 +18,15 @@ def shown(value: float | None, unit: str) -> str:
 def number(value: float, unit: str) -> str:
     """Return a value without its unit: percentages to a tenth, all else to three significant digits.
 
-    >>> number(-0.0312, "%"), number(1234.5, "")
-    ('−3.1', '1.23e+03')
+    >>> number(-0.0312, "%"), number(12.345, "nats"), number(1234.5, ""), number(0.000252, "")
+    ('−3.1', '12.3', '1234', '2.5e−04')
     """
-    text = f"{100 * value:.1f}" if unit == "%" else f"{value:.3g}"
+    if unit == "%":
+        text = f"{100 * value:.1f}"
+    elif abs(value) >= 100:
+        text = f"{value:.0f}"
+    else:
+        text = f"{value:.3g}" if abs(value) >= 1e-3 or value == 0 else f"{value:.1e}"
     return text.replace("-", MINUS)
 
 
@@ -38,13 +43,15 @@ def with_spread(mean: float | None, spread: float | None, unit: str) -> str:
 
 
 def signed(value: float | None) -> str:
-    """Return a difference with its sign, two significant digits or all before the point.
+    """Return a difference with its sign, two significant digits; beyond 99 it is no longer worth a number.
 
-    >>> signed(1.234), signed(-20.5), signed(310.4), signed(None)
-    ('+1.2', '−20', '+310', '–')
+    >>> signed(1.234), signed(-20.5), signed(310.4), signed(-1e5), signed(None)
+    ('+1.2', '−20', '>+99', '<−99', '–')
     """
     if value is None:
         return NOTHING
+    if abs(value) > 99:
+        return ">+99" if value > 0 else f"<{MINUS}99"
     digits = 1 if abs(value) < 10 else 0
     return f"{value:+.{digits}f}".replace("-", MINUS)
 
