@@ -120,8 +120,10 @@ def cost_against_gap(evidences: Sequence[Evidence]) -> list[Figure]:
     lines = [level(100 * gap["original"], "original", ORIGINAL, "bottom")]
     if gap["gold"]:
         lines.append(level(100 * sum(gap["gold"]) / len(gap["gold"]), "gold among themselves", GOLD, "bottom"))
+    highest = 100 * max(gap["original"], *(value for _, _, value, _ in points))
     spec = drawn(
         marks, "time relative to retraining (%)", "average gap to gold (points)", xaxis_rangemode="tozero",
+        yaxis_range=[-0.08 * highest, 1.1 * highest],  # so that the marks nearest to gold are seen whole
         shapes=[stroke for stroke, _ in lines], annotations=[words for _, words in lines],
     )  # fmt: skip
     summary = "; ".join(f"{n}: gap {number(g, '%')} points at {shown(c, '%')} of the time" for n, c, g, _ in points)
