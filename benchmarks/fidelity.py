@@ -25,7 +25,7 @@ METRICS = ("forget_accuracy", "retain_accuracy", "holdout_accuracy", "mia_confid
 
 # The same budget for every method: six settings each.
 GRIDS: Mapping[str, Mapping[str, Sequence[str]]] = {
-    "finetune": {"learning_rate": ("0.003", "0.01", "0.02", "0.05", "0.1", "0.2")},
+    "finetune": {"learning_rate": ("0.003", "0.01", "0.02", "0.05", "0.07", "0.1")},
     "gradient_ascent": {"learning_rate": ("0.0005", "0.001", "0.002", "0.005", "0.01", "0.02")},
     "neg_grad_plus": {"learning_rate": ("0.003", "0.01"), "beta": ("0.9", "0.95", "0.98")},
     "random_labels": {"learning_rate": ("0.005", "0.013", "0.05"), "batch_size": ("64", "256")},
@@ -33,7 +33,7 @@ GRIDS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "loreun": {"learning_rate": ("0.005", "0.013", "0.05"), "batch_size": ("64", "256")},
     "l1_sparse": {"learning_rate": ("0.01", "0.03", "0.05"), "penalty": ("0.0005", "0.002")},
     "scrub": {"learning_rate": ("0.0002", "0.0005", "0.001", "0.002", "0.003", "0.005")},
-    "ssd": {"alpha": ("5",), "dampening": ("1", "2", "3"), "batch_size": ("8", "16")},
+    "ssd": {"alpha": ("4.5",), "dampening": ("1", "2", "2.5"), "batch_size": ("8", "16")},
     "boundary_shrink": {"learning_rate": ("0.00003", "0.0001", "0.0003", "0.001", "0.003", "0.01")},
 }
 

@@ -19,7 +19,7 @@ from lethe.methods.base import Method
 from lethe.models import copied
 from lethe.problem import Problem
 from lethe.run import Run
-from lethe.scopes import All, BoundMask, Scope
+from lethe.scopes import All, Scope
 from lethe.steps import Plain, Step
 from lethe.weighting import Uniform, Weighting
 
@@ -179,4 +179,16 @@ class Descent(Method):
         return 0.5 * (1 + math.cos(math.pi * step / total))
 
 
-__all__ = ["BoundMask", "Descent", "Objective"]
+@dataclass(frozen=True, kw_only=True)
+class ForgetOnly(Descent):
+    """A descent that never sees a retain example."""
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    def together(self) -> frozenset[str]:
+        """Only the forget term exists."""
+        return frozenset({"forget"})
+
+    def plan(self, problem: Problem, run: Run, epoch: int) -> Sequence[Rows]:
+        """One pass over the forget set."""
+        return feeds.forget_pass(problem, run, epoch, self.batch_size)

@@ -30,8 +30,8 @@ class Mnist(World):
     name: ClassVar[str] = "mnist"
     folder: Path
     forget_class: int = 3
-    train_count: int = 6000
-    test_count: int = 2000
+    train_count: int = 3000
+    test_count: int = 1000
 
     @property
     def task(self) -> Classification:
@@ -40,8 +40,8 @@ class Mnist(World):
 
     @property
     def training(self) -> Training:
-        """Eight epochs: about 95 % test accuracy."""
-        return Training(epochs=8, batch_size=64, learning_rate=2e-3)
+        """Ten epochs: about 93 % test accuracy."""
+        return Training(epochs=10, batch_size=64, learning_rate=2e-3)
 
     def network(self) -> nn.Module:
         """Return an untrained ViT with patches of 7×7."""

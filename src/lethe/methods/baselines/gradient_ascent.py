@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor, nn
 
-from lethe import feeds
-from lethe.descent import Descent, Objective
-from lethe.feeds import Draw, Rows
+from lethe.descent import Descent, ForgetOnly, Objective
+from lethe.feeds import Draw
 from lethe.methods.baselines.finetune import forget_losses, retain_losses
 from lethe.problem import Problem
 from lethe.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
-class GradientAscent(Descent):
+class GradientAscent(ForgetOnly):
     """Gradient ascent (GA): undo training on the forget set, min -L(θ; D_f).
 
     The loss has no lower bound: a little too long or too fast and the model is destroyed.
@@ -27,15 +25,6 @@ class GradientAscent(Descent):
 
     epochs: int = 5
     learning_rate: float = 1e-3
-    needs: ClassVar[frozenset[str]] = frozenset()
-
-    def together(self) -> frozenset[str]:
-        """Only the forget term exists."""
-        return frozenset({"forget"})
-
-    def plan(self, problem: Problem, run: Run, epoch: int) -> Sequence[Rows]:
-        """One pass over the forget set."""
-        return feeds.forget_pass(problem, run, epoch, self.batch_size)
 
     def objective(self, problem: Problem, run: Run) -> Objective:
         """Return the negative forget loss."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -10,11 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lethe import feeds
-from lethe.descent import Descent, Objective
+from lethe.descent import ForgetOnly, Objective
 from lethe.errors import ConfigurationError
 from lethe.examples import Batch
-from lethe.feeds import Draw, Rows
+from lethe.feeds import Draw
 from lethe.measuring import over_examples
 from lethe.methods.baselines.random_labels import classification
 from lethe.methods.descent.curvature import input_curvature
@@ -25,7 +24,7 @@ from lethe.targets import Attack, adversarial_outputs, nearest_classes
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForgetOnly(Descent):
+class Boundary(ForgetOnly):
     """What the two methods share: they see the forget set alone, and batch norms keep their statistics.
 
     In training mode the statistics would drift to those of one class and take the retained accuracy along.
@@ -35,20 +34,11 @@ class ForgetOnly(Descent):
     learning_rate: float = 1e-5
     weight_decay: float = 0.0
     batch_norm: Literal["update", "freeze"] = "freeze"
-    needs: ClassVar[frozenset[str]] = frozenset()
     intent: ClassVar[str] = "class"
-
-    def together(self) -> frozenset[str]:
-        """Only the forget term exists."""
-        return frozenset({"forget"})
-
-    def plan(self, problem: Problem, run: Run, epoch: int) -> Sequence[Rows]:
-        """One pass over the forget set."""
-        return feeds.forget_pass(problem, run, epoch, self.batch_size)
 
 
 @dataclass(frozen=True, kw_only=True)
-class BoundaryShrink(ForgetOnly):
+class BoundaryShrink(Boundary):
     """Boundary Shrink: teach each forget image the class it falls into when the original model is attacked on it.
 
     y_nbi = argmax_{c≠y} h_0(x'), x' = clip(x + ε sign ∇_x CE(h_0(x), y)); min CE(h_θ(x), y_nbi) on the clean x.
@@ -128,7 +118,7 @@ def hesitation_weights(attacked: Tensor, neighbours: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BoundaryExpanding(ForgetOnly):
+class BoundaryExpanding(Boundary):
     """Boundary Expanding: train the forget images into an extra shadow class C, then cut that output off.
 
     The head W ∈ R^{C×d} gets one row more, Xavier-normal with bias 0; min CE(h'(x), C) over all weights; row C is
@@ -161,4 +151,4 @@ class BoundaryExpanding(ForgetOnly):
         wide = replace(problem, model=expanded, task=replace(task, classes=task.classes + 1))
         # The scope is asked about the original; a mask drawn or measured on the expanded network would be another.
         shadowed = replace(self, scope=Shadowed(self.reach().mask(problem, run)))
-        return without_shadow_class(Descent.unlearn(shadowed, wide, inner), problem.model)
+        return without_shadow_class(ForgetOnly.unlearn(shadowed, wide, inner), problem.model)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import ClassVar, Literal
+from typing import Literal
 
 from torch import Tensor, nn
 
-from lethe import feeds
-from lethe.descent import Descent, Objective
+from lethe.descent import ForgetOnly, Objective
 from lethe.errors import ConfigurationError
-from lethe.feeds import Draw, Rows
+from lethe.feeds import Draw
 from lethe.methods.baselines.finetune import forget_losses
 from lethe.methods.edits.edit import Edit
 from lethe.methods.edits.line_search import Found, constrained_search
@@ -25,19 +24,10 @@ from lethe.state_arithmetic import Weights, difference, moved, weights
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForgetFineTune(Descent):
+class ForgetFineTune(ForgetOnly):
     """Ordinary training on the forget set alone, min L(θ; D_f) from θ0: what a task vector is taken from."""
 
-    needs: ClassVar[frozenset[str]] = frozenset()
     batch_norm: Literal["update", "freeze"] = "freeze"
-
-    def together(self) -> frozenset[str]:
-        """Only the forget term exists."""
-        return frozenset({"forget"})
-
-    def plan(self, problem: Problem, run: Run, epoch: int) -> Sequence[Rows]:
-        """One pass over the forget set."""
-        return feeds.forget_pass(problem, run, epoch, self.batch_size)
 
     def objective(self, problem: Problem, run: Run) -> Objective:
         """Return the forget loss."""

@@ -1,0 +1,154 @@
+"""What a loop remembers: snapshots to resume from, the history of a watched run, and its best state so far."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lethe import models
+from lethe.errors import ConfigurationError, nearest
+from lethe.run import Run
+
+Named = Mapping[str, Tensor]
+
+
+class Memory:
+    """Snapshots, history and best state of one loop.
+
+    Args:
+        model: the model that moves.
+        optimizer: moves it.
+        prepare: puts the model back in the mode of training after a measurement.
+        run: says what to watch and keep, and where.
+    """
+
+    def __init__(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, prepare: Callable[[], None], run: Run
+    ) -> None:
+        self.model, self.optimizer, self.prepare, self.run = model, optimizer, prepare, run
+        self.saved_at = time.perf_counter()
+        self.save_seconds = 0.0
+        self.started = time.perf_counter()
+        self.best: tuple[float, dict[str, Tensor]] | None = None
+        self.first = run.cost.as_dict()
+
+    def resume(self) -> int:
+        """Load the last snapshot and return the number of steps done."""
+        if self.run.checkpoints is None:
+            return 0
+        found = self.run.checkpoints.load("loop")
+        if found is None:
+            self._save(0)
+            return 0
+        tensors, facts = found
+        models.assign(self.model, _under(tensors, "model/"))
+        _load_optimizer(self.optimizer, _under(tensors, "optimizer/"), facts["scalars"])
+        self.run.cost.add(facts["cost"])
+        self.run.history[:] = facts["history"]
+        self.run.flops_per_example = facts["flops_per_example"]
+        best = self.run.checkpoints.load("best")
+        # A kill between the two writes leaves a best state that is newer than the loop's; it will be found again.
+        if best is not None and best[1]["step"] <= facts["step"]:
+            self.best = (best[1]["value"], best[0])
+        return int(facts["step"])
+
+    def after_step(self, done: int, epoch_ended: bool, finished: bool) -> None:
+        """Measure, keep and save what is due."""
+        run = self.run
+        if run.watch and run.watch_every and (done % run.watch_every == 0 or finished):
+            self._measure(done)
+        if run.checkpoints is not None:
+            elapsed = time.perf_counter() - self.saved_at
+            due = elapsed >= run.checkpoint_seconds or (epoch_ended and elapsed >= 20 * self.save_seconds)
+            if due or finished or run.stop.requested:
+                self._save(done)
+        run.interrupt_point()
+
+    def _measure(self, done: int) -> None:
+        run, keep = self.run, self.run.keep
+        assert run.watch is not None
+        start = time.perf_counter()
+        values = dict(run.watch(self.model))
+        run.cost.seconds -= time.perf_counter() - start  # watching is not unlearning
+        self.prepare()
+        run.history.append({"step": done, **values})
+        if keep is None:
+            return
+        if keep.metric not in values:
+            raise ConfigurationError(f"cannot keep the best '{keep.metric}'{nearest(keep.metric, values)}")
+        value = keep.sign * values[keep.metric]
+        if self.best is None or value > self.best[0]:
+            self.best = (value, {name: t.clone() for name, t in models.tensors(self.model).items()})
+            if run.checkpoints is not None:
+                run.checkpoints.save("best", self.best[1], {"value": value, "step": done})
+
+    def _save(self, done: int) -> None:
+        run = self.run
+        assert run.checkpoints is not None
+        start = time.perf_counter()
+        optimizer, scalars = _dump_optimizer(self.optimizer)
+        tensors = {f"model/{k}": v for k, v in models.tensors(self.model).items()} | optimizer
+        cost = {k: v - self.first[k] if k != "peak_bytes" else v for k, v in run.cost.as_dict().items()}
+        cost["seconds"] += start - self.started
+        facts = {
+            "step": done,
+            "scalars": scalars,
+            "cost": cost,
+            "history": run.history,
+            "flops_per_example": run.flops_per_example,
+        }
+        run.checkpoints.also_as("loop", "before")
+        run.checkpoints.save("loop", tensors, facts)
+        self.saved_at = time.perf_counter()
+        self.save_seconds = self.saved_at - start
+
+    def fall_back(self, failed: int) -> str:
+        """Put the last good snapshot's weights back, where there is one, and return what to say of it.
+
+        Weights whose loss is not finite are not good, however finite they are: a snapshot of the very step that
+        failed gives way to the one before.
+        """
+        if self.run.checkpoints is None:
+            return ""
+        found = self.run.checkpoints.load("loop")
+        if found is not None and found[1]["step"] == failed > 0:
+            self.run.checkpoints.also_as("before", "loop")
+            found = self.run.checkpoints.load("loop")
+        if found is None:
+            return ""
+        models.assign(self.model, _under(found[0], "model/"))
+        return f"; the weights after step {found[1]['step']}, the last checkpoint, are kept"
+
+    def finish(self) -> None:
+        """Take the best state, where one was asked for."""
+        if self.best is not None:
+            models.assign(self.model, self.best[1])
+
+
+def _under(tensors: Named, prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+def _dump_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the optimiser's tensors and its other values, both named "position/key"."""
+    tensors: dict[str, Tensor] = {}
+    scalars: dict[str, Any] = {}
+    for position, values in optimizer.state_dict()["state"].items():
+        for key, value in values.items():
+            if isinstance(value, Tensor):
+                tensors[f"optimizer/{position}/{key}"] = value.detach().cpu().contiguous()
+            else:
+                scalars[f"{position}/{key}"] = value
+    return tensors, scalars
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: Named, scalars: Mapping[str, Any]) -> None:
+    state: dict[int, dict[str, Any]] = {}
+    for name, value in [*tensors.items(), *scalars.items()]:
+        position, key = name.split("/", 1)
+        state.setdefault(int(position), {})[key] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
