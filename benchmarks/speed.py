@@ -17,6 +17,7 @@ from lethe.examples import shuffled
 from lethe.methods.baselines.finetune import FineTune
 from lethe.problem import Problem
 from lethe.run import Run
+from lethe.scopes.per_example import mean_squared_example_gradient
 from lethe.worlds import cifar10
 from lethe.worlds.digits import Digits
 
@@ -54,12 +55,21 @@ def report(name: str, result: tuple[float, float, float], bound: float) -> None:
     print(f"{name:<58} {result[0]:5.2f}x  ({result[1]:.3f} s / {result[2]:.3f} s; bound {bound}x)")
 
 
-def descent() -> None:
-    worlds = [("digits CNN, batch 64", Digits("mislabelled").problem(gold=()), 5, 64)]
+def problems() -> list[tuple[str, Problem, int]]:
+    """Return what there is to measure on: name, problem, batch size."""
+    found = [
+        ("digits CNN, batch 64", Digits("mislabelled").problem(gold=()), 64),
+        ("digits ViT, batch 64", Digits("mislabelled", "vit").problem(gold=()), 64),
+    ]
     folder = cifar10.data_folder()
     if folder:
-        worlds.append(("ResNet-20 on CIFAR-10, batch 128", cifar10.problem(folder, train=1000), 1, 128))
-    for name, problem, epochs, size in worlds:
+        found.append(("ResNet-20 on CIFAR-10, batch 128", cifar10.problem(folder, train=1000), 128))
+    return found
+
+
+def descent() -> None:
+    for name, problem, size in problems():
+        epochs = 1 if size == 128 else 5
         method = FineTune(epochs=epochs, batch_size=size)
         ours = unlearn(problem, method).model
         assert models.same_weights(ours, bare_loop(problem, epochs, size)), "the two loops do different work"
@@ -69,13 +79,27 @@ def descent() -> None:
         report(f"descent / bare loop, {name}", result, 1.10)
 
 
+def importances() -> None:
+    def plain(problem: Problem, size: int) -> None:
+        model = models.copied(problem.model).eval()
+        for batch in problem.kept.batches(size):
+            torch.autograd.grad(problem.task.losses(model, batch).mean(), list(model.parameters()))
+
+    for name, problem, size in problems():
+        result = ratio(
+            lambda p=problem, s=size: mean_squared_example_gradient(p.model, p.kept, p.task.losses, s, Run()),
+            lambda p=problem, s=size: plain(p, s),
+        )
+        report(f"per-example Fisher / backward pass, {name}", result, 3.0)
+
+
 def imports() -> None:
     def seconds(code: str) -> float:
         timed = f"import time, torch; start = time.perf_counter(); {code}; print(time.perf_counter() - start)"
         return float(subprocess.run([sys.executable, "-c", timed], capture_output=True, text=True, check=True).stdout)
 
-    values = [seconds("import lethe") for _ in range(ROUNDS)]
-    print(f"{'import lethe, after torch':<58} {statistics.median(values):5.2f} s  (bound 0.5 s)")
+    values = [seconds("import lethe; lethe.unlearn, lethe.Problem, lethe.SalUn") for _ in range(ROUNDS)]
+    print(f"{'import lethe and the spine, after torch':<58} {statistics.median(values):5.2f} s  (bound 0.5 s)")
 
     def helped() -> float:
         start = time.perf_counter()
@@ -90,4 +114,5 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} thread")
     descent()
+    importances()
     imports()

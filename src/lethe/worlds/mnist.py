@@ -40,8 +40,8 @@ class Mnist(World):
 
     @property
     def training(self) -> Training:
-        """Ten epochs: about 93 % test accuracy."""
-        return Training(epochs=10, batch_size=64, learning_rate=2e-3)
+        """A minute on one core: about 94 % test accuracy."""
+        return Training(epochs=25, batch_size=64, learning_rate=1e-3)
 
     def network(self) -> nn.Module:
         """Return an untrained ViT with patches of 7×7."""
