@@ -48,12 +48,14 @@ def test_a_run_is_audited_by_its_folder_alone(place, run, lethe, monkeypatch, tm
 
 
 def test_a_run_folder_serves_as_gold(place, run, lethe, tmp_path):
-    """Whoever retrains with lethe has a run folder, and names that."""
+    """Whoever retrains with lethe has a run folder, and names that; its cost is what retraining takes."""
     gold = tmp_path / "gold"
     assert lethe(place.unlearn(gold, "--set", "epochs=1", "--quiet", method="retrain")).code == 0
     shown = lethe(["audit", "--run", str(run), "--gold", str(gold), *QUICK, "--out", str(tmp_path / "out"), "--json"])
-    assert json.loads(shown.out)["models"]["gold"] == [read_json(gold / "record.json")["result"]]
-    assert json.loads(shown.out) == read_json(tmp_path / "out" / "evidence.json")
+    evidence, retrained = json.loads(shown.out), read_json(gold / "record.json")
+    assert evidence["models"]["gold"] == [retrained["result"]]
+    assert evidence["cost"]["relative"] == evidence["cost"]["seconds"] / retrained["cost"]["seconds"]
+    assert evidence == read_json(tmp_path / "out" / "evidence.json")
 
 
 def test_the_report(run, lethe, tmp_path):

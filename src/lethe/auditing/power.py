@@ -71,7 +71,9 @@ def power(original: float, gold: Gold | None) -> Power:
     if gold is None:
         return Power(None, "there is no gold model to compare with, or too few to score one beside the others")
     if gold.reach is None:
-        return Power(None, "a single gold model: how far gold models of other seeds differ is unknown")
+        return Power(
+            None, "a single gold model does not tell how far gold models of other seeds differ; give two or more"
+        )
     distance = abs(original - gold.mean)
     if distance > gold.reach:
         return Power(True, f"the original is {distance / (gold.spread or 1):.1f} spreads from gold")

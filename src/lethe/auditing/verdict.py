@@ -72,8 +72,8 @@ def _on_the_original_side(entry: Entry) -> bool:
 
 
 def _why_undecided(metrics: Sequence[Entry]) -> str:
-    if any(entry.finding == "no gold" for entry in metrics):
-        return "there is no gold model to compare with"
+    if all(entry.finding == "no gold" for entry in metrics):
+        return "there is no gold model to compare with; retrain two or more without the forget set"
     unknown = next((entry.power.reason for entry in metrics if entry.power.has_power is None), None)
     return unknown or "no metric can tell the original from gold on this forget set"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lethe.cli.options import Device, Gold, Holdout, Retain, Seed, device_named, stoppable
-from lethe.cli.subject import Subject, check_unchanged, of_folders, of_run
+from lethe.cli.subject import Subject, check_unchanged, of_folders, of_run, recorded_seconds
 from lethe.cli.terminal import Json, Quiet, note, print_json, progress, stdout
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def audit(
     ] = [],  # noqa: B006
     siblings: Annotated[list[str], typer.Option(help="Folder of a model unlearned alike, from another seed.")] = [],  # noqa: B006
     retrain_seconds: Annotated[
-        float | None, typer.Option(help="What retraining takes, to set the cost beside.")
+        float | None, typer.Option(help="What retraining takes; else what the gold runs took.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where evidence.json goes; else the run folder.")] = None,
     seed: Seed = 0,
@@ -61,7 +61,10 @@ def audit(
     subject = of_run(run, model, original, named) if run else of_folders(model, original, named)
     folder = out or run
     subject = dataclasses.replace(
-        subject, originals=tuple(originals), siblings=tuple(siblings), retrain_seconds=retrain_seconds
+        subject,
+        originals=tuple(originals),
+        siblings=tuple(siblings),
+        retrain_seconds=recorded_seconds(subject.inputs.gold) if retrain_seconds is None else retrain_seconds,
     )
     evidence = _audited(chosen, subject, folder, Run(seed=seed, device=where, progress=shown))
     if as_json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,6 +71,15 @@ def of_folders(model: str, original: str, named: Mapping[str, Any]) -> Subject:
     if missing:
         raise ConfigurationError(f"{' and '.join(missing)} is missing; give --run, or all of {', '.join(needed)}")
     return Subject(Path(model).resolve().name, model, Inputs(model=original, **named))
+
+
+def recorded_seconds(golds: Sequence[str]) -> float | None:
+    """Return the mean seconds that gold models took which are run folders themselves; None where none is."""
+    from lethe.store import RunFolder
+
+    records = [RunFolder(Path(gold)).record() for gold in golds]
+    seconds = [record["cost"]["seconds"] for record in records if record is not None]
+    return sum(seconds) / len(seconds) if seconds else None
 
 
 def check_unchanged(subject: Subject, problem: Problem, model: nn.Module) -> None:
