@@ -16,7 +16,6 @@ from lethe.run import Run
 from lethe.scopes import Magnitude, RandomMask, Saliency
 from tests.helpers import Tiny, tiny_problem
 
-
 METHODS = [BadTeacher(epochs=2), Scrub(epochs=1), SalUn(epochs=1), SalUn(epochs=1, soft=True), LoReUn(epochs=1)]
 
 

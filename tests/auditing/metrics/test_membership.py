@@ -14,12 +14,11 @@ from lethe.auditing.metrics.membership import (
     MIAConfidence,
     MIACorrectness,
     MIAEntropy,
-    MIAEntropyThreshold,
-    MIALoss,
     MIAModifiedEntropy,
     MIAPrivacy,
     MIAProbability,
 )
+from lethe.auditing.metrics.threshold import MIAEntropyThreshold, MIALoss
 from lethe.errors import InputError
 from tests.auditing.metrics.conftest import reader
 from tests.auditing.metrics.made import NOBODY, made, set_rows, with_probability
