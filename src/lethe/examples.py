@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -89,8 +90,7 @@ class Examples:
 
     def __post_init__(self) -> None:
         if len(set(self.ids)) != len(self.ids):
-            seen: set[str] = set()
-            twice = next(i for i in self.ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
+            twice = next(name for name, count in Counter(self.ids).items() if count > 1)
             raise InputError(f"the id '{twice}' stands twice; give every example an id of its own")
         for name, column in self.columns.items():
             if len(column) != len(self.ids):

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from lethe.numbers import number, shown
 from lethe.report.drawing import GOLD, MODELS, ORIGINAL, SYMBOLS, Figure, bars, drawn, level, line, percent, plain
-from lethe.report.views import Entry, Evidence, found, names, names_of
+from lethe.report.reading import Entry, Evidence, found, names, names_of
 
 SETS = {"forget": ("#c2410c", "solid"), "holdout": ("#2563eb", "dash"), "retain": ("#64748b", "dot")}
 SAME_SCALE = 5.0

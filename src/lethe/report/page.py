@@ -10,11 +10,11 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lethe.auditing.evidence import Evidence
-from lethe.report import figures, views
+from lethe.report import figures, measured, reading, views
 from lethe.store import atomic
 
 
-def write_report(evidences: Sequence[views.Evidence], path: Path, title: str = "Unlearning report") -> None:
+def write_report(evidences: Sequence[reading.Evidence], path: Path, title: str = "Unlearning report") -> None:
     """Write one self-contained HTML file about models that were unlearned from the same original.
 
     Args:
@@ -28,12 +28,12 @@ def write_report(evidences: Sequence[views.Evidence], path: Path, title: str = "
     """
     # Evidence comes from files: read it as an audit would, so that what is damaged is refused in one line.
     evidences = [Evidence.from_json(evidence).to_json() for evidence in evidences]
-    views.check_comparable(evidences)
+    reading.check_comparable(evidences)
     text = _environment().get_template("report.html").render(
         title=title,
         lethe_version=version("lethe"),
         models=views.models(evidences),
-        groups=views.groups(evidences),
+        groups=measured.groups(evidences),
         data_sets=views.data_sets(evidences[0]),
         hashes=views.hashes(evidences),
         powerless=views.powerless(evidences),
