@@ -33,6 +33,11 @@ def test_keeping_every_weight_is_random_labelling_to_the_bit(mislabelled):
     assert not same_weights(everything, half)
 
 
+def test_it_is_random_labelling_with_the_scope_saliency_to_the_bit(mislabelled):
+    combined = RandomLabels(epochs=2, scope=Saliency(0.5))
+    assert same_weights(unlearn(mislabelled, SalUn(epochs=2)).model, unlearn(mislabelled, combined).model)
+
+
 def test_it_forgets_where_plain_fine_tuning_and_ascent_at_matched_epochs_do_not(mislabelled):
     original, golds = accuracies(mislabelled, mislabelled.model), accuracies(mislabelled, mislabelled.gold[0])
     after = accuracies(mislabelled, unlearn(mislabelled, SalUn()).model)
