@@ -77,10 +77,6 @@ class Descent(Method):
         """Return the model to start from: a copy of the original."""
         return copied(problem.model)
 
-    def finish(self, problem: Problem, model: nn.Module) -> nn.Module:
-        """Return the result of the loop's model; most methods leave it as it is."""
-        return model
-
     def plan(self, problem: Problem, run: Run, epoch: int) -> Sequence[Rows]:
         """Return the rows each step of an epoch sees: by default forget and retain batches side by side."""
         return feeds.paired(problem, run, epoch, self.batch_size)
@@ -151,7 +147,7 @@ class Descent(Method):
         finally:
             bound.release()
             model.eval()
-        return self.finish(problem, model)
+        return model
 
     def make_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """Return the optimiser over the weights that may move; raises ConfigurationError where there are none."""

@@ -113,7 +113,8 @@ def test_randomness_from_elsewhere_is_caught(broken):
 class LooseMask(GradientAscent):
     """Decays all weights after the loop, those outside the mask too."""
 
-    def finish(self, problem, model):
+    def unlearn(self, problem, run):
+        model = super().unlearn(problem, run)
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.mul_(0.999)
@@ -124,7 +125,8 @@ class LooseMask(GradientAscent):
 class LooseBuffers(GradientAscent):
     """Passes data through the result in training mode, so that frozen batch norms move."""
 
-    def finish(self, problem, model):
+    def unlearn(self, problem, run):
+        model = super().unlearn(problem, run)
         model.train()
         problem.task.outputs(model, problem.forget.batch(torch.arange(8)))
         return model

@@ -15,7 +15,7 @@ from lethe.auditing.measure import Measurements, measure
 from lethe.auditing.metric import Metric, References, Rows, Score
 from lethe.auditing.scoring import Panel, Scores, entry, lacking, metric_seed, require_numbers
 from lethe.auditing.verdict import average_gap, verdict
-from lethe.errors import ConfigurationError, LetheError
+from lethe.errors import LetheError
 from lethe.examples import Examples
 from lethe.models import check_finite, copied, fingerprint
 from lethe.problem import Problem
@@ -156,13 +156,6 @@ class Auditor:
         if key not in self._attacked:
             self._attacked[key] = attack(model, self.problem, self.run)
         return self._attacked[key]
-
-
-def classification(problem: Problem) -> Classification:
-    """Return the problem's task; raises ConfigurationError where it is none that the auditor can read."""
-    if not isinstance(problem.task, Classification):
-        raise ConfigurationError(f"the audit reads classifiers; this problem's task is {type(problem.task).__name__}")
-    return problem.task
 
 
 def with_gold(problem: Problem, count: int, run: Run) -> tuple[Problem, float | None]:

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from lethe.auditing.attacks.base import Attack
-from lethe.auditing.auditor import Auditor, classification, with_gold
+from lethe.auditing.auditor import Auditor, with_gold
 from lethe.auditing.evidence import Evidence
 from lethe.auditing.measure import Measurements
 from lethe.auditing.metric import Metric
@@ -19,7 +19,7 @@ from lethe.errors import ConfigurationError
 from lethe.models import check_finite, copied
 from lethe.problem import Problem
 from lethe.run import Run
-from lethe.tasks import device_of
+from lethe.tasks import as_classification, device_of
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Audit:
         """
         self._check()
         problem.check()
-        task, run = classification(problem), run or Run(device=device_of(problem.model))
+        task, run = as_classification(problem.task, "the audit"), run or Run(device=device_of(problem.model))
         problem, seconds = with_gold(problem, self.golds, run)
         if device_of(problem.model) != run.device:
             problem = replace(problem, model=copied(problem.model).to(run.device))

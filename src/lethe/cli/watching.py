@@ -22,6 +22,7 @@ from lethe.examples import Examples
 from lethe.measuring import example_outputs
 from lethe.problem import Problem
 from lethe.run import Keep, Run, Watch
+from lethe.tasks import as_classification
 
 SAMPLE = 2_000
 QUICK: Mapping[str, Metric] = {
@@ -110,4 +111,5 @@ _NO_HEAD = (torch.empty(0), None)
 
 def _rows(model: nn.Module, problem: Problem, examples: Examples, run: Run) -> SetRows:
     logits = example_outputs(model, problem.task, examples, run).float()
-    return SetRows(examples.ids, examples.tensor("label"), logits, torch.empty(len(examples), 0))
+    labels = examples.tensor(as_classification(problem.task, "--evaluate-every").label)
+    return SetRows(examples.ids, labels, logits, torch.empty(len(examples), 0))

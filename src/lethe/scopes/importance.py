@@ -91,12 +91,20 @@ def mean_squared_gradient(
 
 
 def top_share(scores: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
-    """Return boolean tensors with exactly int(share·N) ones at the N scores' largest, over all tensors together.
+    """Return boolean tensors with exactly int(share·N) ones at the N scores' largest, over all tensors together."""
+    return largest(scores, int(share * sum(score.numel() for score in scores.values())))
+
+
+def largest(scores: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
+    """Return boolean tensors with exactly `count` ones at the largest scores, over all tensors together.
 
     Ties are broken by position, so the count is exact whatever the scores.
+
+    >>> largest({"a": torch.tensor([3.0, 1.0]), "b": torch.tensor([2.0, 2.0])}, 2)
+    {'a': tensor([ True, False]), 'b': tensor([ True, False])}
     """
     flat = torch.cat([score.flatten() for score in scores.values()])
     chosen = torch.zeros(len(flat), dtype=torch.bool, device=flat.device)
-    chosen[torch.argsort(flat, descending=True, stable=True)[: int(share * len(flat))]] = True
+    chosen[torch.argsort(flat, descending=True, stable=True)[:count]] = True
     parts = chosen.split([score.numel() for score in scores.values()])
     return {name: part.view(score.shape) for (name, score), part in zip(scores.items(), parts, strict=True)}

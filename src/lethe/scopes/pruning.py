@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lethe.errors import ConfigurationError
 from lethe.models import copied
+from lethe.scopes.importance import largest
 from lethe.tasks import Classification, Task, device_of
 
 Kind = Literal["convolutions", "matrices"]
@@ -45,18 +46,8 @@ def prunable(model: nn.Module, task: Task, kind: Kind = "convolutions") -> dict[
 
 
 def survivors(scores: Mapping[str, Tensor], keep: float) -> dict[str, Tensor]:
-    """Return the pattern that keeps the round(keep · N) largest scores of all tensors together.
-
-    Ties are broken by position, so the count is exact whatever the scores.
-
-    >>> survivors({"a": torch.tensor([3.0, 1.0]), "b": torch.tensor([2.0, 2.0])}, 0.5)
-    {'a': tensor([ True, False]), 'b': tensor([ True, False])}
-    """
-    flat = torch.cat([score.flatten() for score in scores.values()])
-    kept = torch.zeros(len(flat), dtype=torch.bool, device=flat.device)
-    kept[torch.argsort(flat, descending=True, stable=True)[: round(keep * len(flat))]] = True
-    parts = kept.split([score.numel() for score in scores.values()])
-    return {name: part.view(score.shape) for (name, score), part in zip(scores.items(), parts, strict=True)}
+    """Return the pattern that keeps the round(keep · N) largest scores of all N together."""
+    return largest(scores, round(keep * sum(score.numel() for score in scores.values())))
 
 
 def by_magnitude(model: nn.Module, task: Task, sparsity: float, kind: Kind = "convolutions") -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lethe.errors import InputError
+from lethe.errors import ConfigurationError, InputError
 from lethe.examples import Batch, Examples
 from lethe.tasks.base import Task, weighted_layers
 
@@ -100,3 +100,10 @@ class Classification(Task):
             bad = (~torch.isfinite(inputs.flatten(1))).any(1).nonzero().flatten()
             if len(bad):
                 raise InputError(f"{what}: example '{examples.ids[int(bad[0])]}' has a NaN or an infinity; remove it")
+
+
+def as_classification(task: Task, who: str) -> Classification:
+    """Return the task; raises ConfigurationError where it is none that `who`, which reads class labels, works on."""
+    if not isinstance(task, Classification):
+        raise ConfigurationError(f"{who} reads class labels, and this problem's task is {type(task).__name__}")
+    return task

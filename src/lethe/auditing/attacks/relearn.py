@@ -19,7 +19,7 @@ from lethe.measuring import EVALUATION_BATCH, evaluation
 from lethe.models import copied
 from lethe.problem import Problem
 from lethe.run import Run
-from lethe.tasks import Classification
+from lethe.tasks import Classification, as_classification
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Relearn(Attack):
 
     def __call__(self, model: nn.Module, problem: Problem, run: Run) -> Score:
         """Return the number of steps, with the curve of the forget accuracy by step."""
-        task, start = _classification(problem), time.perf_counter()
+        task, start = as_classification(problem.task, "relearn time"), time.perf_counter()
         accuracy, loss = _performance(problem.model, task, problem.forget, run)
         target = self.fraction * accuracy if self.criterion == "accuracy" else (1 + self.slack) * loss
         attacked = copied(model).to(run.device).eval().requires_grad_(True)
@@ -125,9 +125,3 @@ def _performance(model: nn.Module, task: Classification, examples: Examples, run
             right += (logits.argmax(-1) == labels).sum().item()
             total += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
     return right / len(examples), total / len(examples)
-
-
-def _classification(problem: Problem) -> Classification:
-    if not isinstance(problem.task, Classification):
-        raise ConfigurationError(f"relearn time reads class labels; {type(problem.task).__name__} has none")
-    return problem.task

@@ -15,7 +15,7 @@ from lethe.examples import Batch, join
 from lethe.feeds import Draw, Rows
 from lethe.problem import Problem
 from lethe.run import Run
-from lethe.tasks import Classification
+from lethe.tasks import as_classification
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class RandomLabels(Descent):
 
     def objective(self, problem: Problem, run: Run) -> Objective:
         """Return the two cross-entropies; in a mixed batch each counts by its share of the examples."""
-        task = classification(problem)
+        task = as_classification(problem.task, "random labelling")
         drawn: dict[int, Tensor] = {}
 
         def wrong_labels(epoch: int) -> Tensor:
@@ -83,12 +83,6 @@ class RandomLabels(Descent):
 
     def _weight(self, name: str) -> float:
         return self.retain_weight if name == "retain" else 1.0
-
-
-def classification(problem: Problem) -> Classification:
-    """Return the problem's task, which the catalogue promises to be a classification."""
-    assert isinstance(problem.task, Classification)
-    return problem.task
 
 
 def random_labels(true: Tensor, classes: int, exclude_true: bool, generator: torch.Generator) -> Tensor:

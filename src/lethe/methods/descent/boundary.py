@@ -15,12 +15,12 @@ from lethe.errors import ConfigurationError
 from lethe.examples import Batch
 from lethe.feeds import Draw
 from lethe.measuring import over_examples
-from lethe.methods.baselines.random_labels import classification
 from lethe.methods.descent.curvature import input_curvature
 from lethe.methods.descent.shadow_class import Shadowed, with_shadow_class, without_shadow_class
 from lethe.problem import Problem
 from lethe.run import Run
 from lethe.targets import Attack, adversarial_outputs, nearest_classes
+from lethe.tasks import as_classification
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ class BoundaryShrink(Boundary):
 
     def objective(self, problem: Problem, run: Run) -> Objective:
         """Return the cross-entropy to the neighbours, and the curvature term where it is asked for."""
-        task, original = classification(problem), problem.model
+        task, original = as_classification(problem.task, "boundary unlearning"), problem.model
         attacked = adversarial_outputs(original, task, problem.forget, Attack(self.attack, self.epsilon), run)
         neighbours = nearest_classes(attacked, problem.forget.tensor(task.label), self.exclude_true)
         weights = hesitation_weights(attacked, neighbours) if self.reweight else torch.ones(len(neighbours))
@@ -130,7 +130,7 @@ class BoundaryExpanding(Boundary):
 
     def objective(self, problem: Problem, run: Run) -> Objective:
         """Return the cross-entropy to the shadow class."""
-        task = classification(problem)
+        task = as_classification(problem.task, "boundary unlearning")
         shadow = task.classes - 1
 
         def terms(model: nn.Module, draw: Draw) -> Mapping[str, Tensor]:
@@ -146,7 +146,7 @@ class BoundaryExpanding(Boundary):
             raise ConfigurationError(
                 "BoundaryExpanding cannot keep its best state: while it runs the model has one class too many"
             )
-        task, inner = classification(problem), run.part("shadow class")
+        task, inner = as_classification(problem.task, "boundary unlearning"), run.part("shadow class")
         expanded = with_shadow_class(problem.model, task, inner.generator("shadow class"))
         wide = replace(problem, model=expanded, task=replace(task, classes=task.classes + 1))
         # The scope is asked about the original; a mask drawn or measured on the expanded network would be another.

@@ -8,12 +8,11 @@ import torch
 from torch import nn
 
 from lethe.errors import ConfigurationError
-from lethe.methods.baselines.random_labels import classification
 from lethe.models import copied
 from lethe.problem import Problem
 from lethe.run import Run
 from lethe.scopes import Mask, Scope
-from lethe.tasks import Classification
+from lethe.tasks import Classification, as_classification
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Shadowed(Scope):
     def mask(self, problem: Problem, run: Run) -> Mask:
         """Return the mask with a free row added to those of the head."""
         allowed = dict(self.original.allowed)
-        name, head = _head(problem.model, classification(problem))
+        name, head = _head(problem.model, as_classification(problem.task, "a shadow class"))
         for own, parameter in head.named_parameters(prefix=name):
             flags = torch.ones(parameter.shape, dtype=torch.bool, device=parameter.device)
             flags[:-1] = allowed.get(own, False)

@@ -16,7 +16,7 @@ from lethe.problem import Problem
 from lethe.run import Run
 from lethe.scopes.importance import mean_squared_gradient
 from lethe.scopes.per_example import mean_squared_example_gradient
-from lethe.tasks import Classification
+from lethe.tasks import as_classification
 
 LARGEST, LARGEST_IN_HEAD = 1e3, 1e2
 GONE_VARIANCE = 1e-4
@@ -78,7 +78,7 @@ class FisherForgetting(Edit):
 
     def fisher(self, problem: Problem, run: Run) -> dict[str, Tensor]:
         """Return F by parameter name: a gradient pass over the retain set for each class."""
-        task = _classification(problem)
+        task = as_classification(problem.task, "Fisher forgetting")
         total: dict[str, Tensor] = {}
         for label in range(task.classes):
             # √p_y ℓ_y with p held fixed has the squared gradient p_y (∂ℓ_y)², and fits the common passes.
@@ -100,11 +100,6 @@ class FisherForgetting(Edit):
 
 def vanished_classes(problem: Problem) -> list[int]:
     """Return the classes of the forget set that the retain set does not have."""
-    task = _classification(problem)
+    task = as_classification(problem.task, "Fisher forgetting")
     forget, retain = (set(examples.tensor(task.label).tolist()) for examples in (problem.forget, problem.kept))
     return sorted(forget - retain)
-
-
-def _classification(problem: Problem) -> Classification:
-    assert isinstance(problem.task, Classification)
-    return problem.task
