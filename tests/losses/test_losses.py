@@ -71,3 +71,14 @@ def test_modified_entropy_separates_sure_and_right_from_sure_and_wrong():
     right, wrong = (losses.modified_entropy(sure, torch.tensor([label])).item() for label in (0, 1))
     assert right < 1e-6
     assert wrong > 10
+
+
+@given(logits)
+def test_soft_cross_entropy_is_kl_plus_the_entropy_of_the_teacher_and_rests_on_it(rows):
+    teacher = torch.tensor(rows, dtype=torch.float64)
+    student = teacher.flip(-1)
+    expected = losses.kl_divergence(teacher, student) + losses.entropy(teacher)
+    torch.testing.assert_close(losses.soft_cross_entropy(teacher, student), expected, atol=1e-9, rtol=1e-9)
+    same = teacher.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(losses.soft_cross_entropy(teacher, same).sum(), same)
+    torch.testing.assert_close(slope, torch.zeros_like(slope), atol=1e-12, rtol=0)

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lethe.losses.precision import full_precision
+
 
 def kl_divergence(target_logits: Tensor, logits: Tensor, temperature: float = 1.0) -> Tensor:
     """Return T² · KL(softmax(target/T) ‖ softmax(logits/T)) for each example.
@@ -24,9 +26,30 @@ def kl_divergence(target_logits: Tensor, logits: Tensor, temperature: float = 1.
     >>> round(kl_divergence(a, b).item(), 6)  # KL((1/2, 1/2) ‖ (1/4, 3/4)) = log(2/√3)
     0.143841
     """
-    target = F.log_softmax(target_logits / temperature, dim=-1)
-    predicted = F.log_softmax(logits / temperature, dim=-1)
+    target = F.log_softmax(full_precision(target_logits) / temperature, dim=-1)
+    predicted = F.log_softmax(full_precision(logits) / temperature, dim=-1)
     return temperature**2 * (target.exp() * (target - predicted)).sum(-1)
+
+
+def soft_cross_entropy(target_logits: Tensor, logits: Tensor) -> Tensor:
+    """Return -Σ_v p_v log q_v, p = softmax(target), q = softmax(logits), for each example.
+
+    KL(p ‖ q) plus the entropy of p: another value, the same gradient in the student.
+
+    Args:
+        target_logits: [..., C] logits of the teacher; they get no gradient.
+        logits: [..., C] logits of the student.
+
+    Returns:
+        [...] values in nats, at least the entropy of the teacher.
+
+    Source: Yao et al. 2024, arXiv:2402.15159 (its KL term on the retain set).
+
+    >>> round(soft_cross_entropy(torch.zeros(1, 2), torch.tensor([[0.0, 1.0986122887]])).item(), 6)  # -½ log(3/16)
+    0.836988
+    """
+    target = full_precision(target_logits).detach().softmax(-1)
+    return -(target * F.log_softmax(full_precision(logits), dim=-1)).sum(-1)
 
 
 def js_divergence(first_logits: Tensor, second_logits: Tensor) -> Tensor:
@@ -43,7 +66,8 @@ def js_divergence(first_logits: Tensor, second_logits: Tensor) -> Tensor:
     >>> round(js_divergence(a, b).item(), 6)
     0.693147
     """
-    first, second = F.log_softmax(first_logits, dim=-1), F.log_softmax(second_logits, dim=-1)
+    first = F.log_softmax(full_precision(first_logits), dim=-1)
+    second = F.log_softmax(full_precision(second_logits), dim=-1)
     middle = torch.logaddexp(first, second) - torch.log(torch.tensor(2.0, dtype=first.dtype, device=first.device))
     left = (first.exp() * (first - middle)).sum(-1)
     right = (second.exp() * (second - middle)).sum(-1)
