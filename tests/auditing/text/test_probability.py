@@ -33,8 +33,11 @@ def test_rows_do_not_depend_on_what_stands_beside_them():
 
 def test_options_are_compared_as_probabilities():
     true, wrong = [0.4, 0.01], [[0.2, 0.1], [0.5, 0.3]]
-    value = option_probability(torch.tensor(true).double().log(), torch.tensor(wrong).double().log())
-    assert value.tolist() == pytest.approx([0.4 / 0.7, 0.01 / 0.81], abs=1e-7)
+    value = option_probability(
+        torch.tensor(true, dtype=torch.float64).log(), torch.tensor(wrong, dtype=torch.float64).log()
+    )
+    assert value.tolist() == pytest.approx([0.4 / 0.7, 0.01 / 0.81], abs=1e-12)
+    assert option_probability(torch.zeros(1), torch.zeros(1, 2)).dtype == torch.float64
 
 
 def test_options_too_unlikely_for_a_float_still_compare():

@@ -109,5 +109,5 @@ def _mean_of_smallest(log: TokenLog, values: Tensor, share: float) -> Tensor:
     ascending = values.argsort(stable=True)
     ordered = values[ascending[log.rows[ascending].argsort(stable=True)]]  # rows as before, ascending in each
     # 0.29 · 100 is just below 29 in floating point.
-    counts = (log.lengths * share + 1e-9).long().clamp(min=1)
+    counts = (log.lengths.double() * share + 1e-9).long().clamp(min=1)
     return log.sums(torch.where(log.positions < counts[log.rows], ordered, 0)) / counts
