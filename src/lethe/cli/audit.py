@@ -9,7 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lethe.cli.options import Device, Gold, Holdout, Retain, Seed, device_named, stoppable
+from lethe.cli.options import (
+    Columns,
+    Context,
+    Data,
+    Device,
+    Gold,
+    Holdout,
+    LongExamples,
+    Retain,
+    Seed,
+    Template,
+    device_named,
+    stoppable,
+)
 from lethe.cli.subject import Subject, check_unchanged, of_folders, of_run, recorded_seconds
 from lethe.cli.terminal import Json, Quiet, note, print_json, progress, stdout
 
@@ -28,8 +41,10 @@ def audit(
     model: Annotated[str, typer.Option(help="The unlearned model, where there is no run.")] = "",
     original: Annotated[str, typer.Option(help="The model before unlearning.")] = "",
     gold: Gold = [],  # noqa: B006
-    data: Annotated[str, typer.Option(help="Training data: image folder, .parquet, .npz, or folder of datasets.")] = "",
-    forget: Annotated[str, typer.Option(help="What was to be forgotten: a file of ids, or a filter.")] = "",
+    data: Data = "",
+    forget: Annotated[
+        str, typer.Option(help="What was to be forgotten: a file of text; with --data, a file of ids, or a filter.")
+    ] = "",
     retain: Retain = None,
     holdout: Holdout = None,
     metrics: Annotated[str, typer.Option(help="Names of metrics, with commas between; else all.")] = "",
@@ -44,6 +59,10 @@ def audit(
     out: Annotated[Path | None, typer.Option(help="Where evidence.json goes; else the run folder.")] = None,
     seed: Seed = 0,
     device: Device = "auto",
+    template: Template = "",
+    columns: Columns = "",
+    too_long: LongExamples = "",
+    context: Context = 0,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -56,7 +75,17 @@ def audit(
 
     chosen = Audit(metrics=_parts("metric", metrics), attacks=_parts("attack", attacks))
     where, shown = device_named(device), progress(quiet)
-    given = {"data": data, "forget": forget, "retain": retain, "holdout": holdout, "gold": tuple(gold)}
+    given = {
+        "data": data,
+        "forget": forget,
+        "retain": retain,
+        "holdout": holdout,
+        "gold": tuple(gold),
+        "template": template,
+        "columns": columns,
+        "too_long": too_long,
+        "context": context,
+    }
     named = {name: value for name, value in given.items() if value}
     subject = of_run(run, model, original, named) if run else of_folders(model, original, named)
     folder = out or run

@@ -7,20 +7,48 @@ import os
 import signal
 from collections.abc import Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from lethe.cli.terminal import INTERRUPTED, note
-from lethe.errors import ConfigurationError
+from lethe.errors import ConfigurationError, nearest
 
 if TYPE_CHECKING:
     import torch
 
-    from lethe.run import Run
+    from lethe.run import Precision, Run
 
-Retain = Annotated[str | None, typer.Option(help="What to keep: ids or a filter; else all the rest.")]
-Holdout = Annotated[str | None, typer.Option(help="Data never trained on; else the data's own test split.")]
+TEXT = "Language models"
+
+Data = Annotated[
+    str,
+    typer.Option(help="Training data that --forget chooses from: image folder, .npz, or any of the formats of text."),
+]
+Retain = Annotated[
+    str | None, typer.Option(help="What to keep: a file of text; with --data, ids or a filter, else all the rest.")
+]
+Holdout = Annotated[str | None, typer.Option(help="Data never trained on; else the test split of the images.")]
+Template = Annotated[
+    str,
+    typer.Option(
+        rich_help_panel=TEXT,
+        help="qa, chat, plain, or 'Q: {prompt}\\nA: {answer}'; else chat where the tokenizer has it, else qa.",
+    ),
+]
+Columns = Annotated[
+    str,
+    typer.Option(rich_help_panel=TEXT, help="Which columns to read, where not found: prompt=question,answer=label."),
+]
+LongExamples = Annotated[
+    str,
+    typer.Option(
+        "--too-long", rich_help_panel=TEXT, help="What becomes of examples that do not fit: error, drop or cut-prompt."
+    ),
+]
+Context = Annotated[
+    int, typer.Option(rich_help_panel=TEXT, min=0, help="Tokens of the longest example; 0 for all the model reads.")
+]
 Gold = Annotated[list[str], typer.Option(help="Folder of a model retrained without the forget set.")]
 Seed = Annotated[int, typer.Option(help="Seed of all randomness.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
@@ -41,6 +69,16 @@ def device_named(name: str) -> torch.device:
             f"--device {name}: this machine shows {torch.cuda.device_count()} CUDA devices; choose another, or cpu"
         )
     return device
+
+
+def precision_named(name: str) -> Precision:
+    """Return the precision; raises ConfigurationError where there is none of that name."""
+    from lethe.run import Precision
+
+    for known in get_args(Precision):
+        if name == known:
+            return known
+    raise ConfigurationError(f"--precision {name}: there is no such precision{nearest(name, get_args(Precision))}")
 
 
 @contextlib.contextmanager

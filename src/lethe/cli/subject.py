@@ -66,7 +66,7 @@ def of_folders(model: str, original: str, named: Mapping[str, Any]) -> Subject:
     """Return what the options name; raises ConfigurationError where one is missing."""
     from lethe.sources import Inputs
 
-    needed = {"--model": model, "--original": original, "--data": named.get("data"), "--forget": named.get("forget")}
+    needed = {"--model": model, "--original": original, "--forget": named.get("forget")}
     missing = [option for option, value in needed.items() if not value]
     if missing:
         raise ConfigurationError(f"{' and '.join(missing)} is missing; give --run, or all of {', '.join(needed)}")
@@ -93,7 +93,7 @@ def check_unchanged(subject: Subject, problem: Problem, model: nn.Module) -> Non
         names = {"model": "the original model", "forget": "the forget set", "retain": "the retain set"}
         raise InputError(
             f"{' and '.join(names[name] for name in changed)} changed since {subject.name} was made; restore "
-            f"{subject.inputs.model} and {subject.inputs.data}, or unlearn again"
+            f"{subject.inputs.model} and {subject.inputs.data or subject.inputs.forget}, or unlearn again"
         )
     if fingerprint(model) != subject.record["result"]:
         raise InputError(f"{subject.model}: the weights are not those the run ended with; run lethe unlearn again")

@@ -1,29 +1,55 @@
-"""`lethe unlearn`: a trained classifier, its data and what to forget in; an unlearned model and its record out."""
+"""`lethe unlearn`: a trained model, its data and what to forget in; an unlearned model and its record out."""
 
 from __future__ import annotations
 
 import shlex
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lethe.cli.options import Device, Gold, Holdout, Retain, Seed, device_named, stoppable
+from lethe.cli.options import (
+    TEXT,
+    Columns,
+    Context,
+    Data,
+    Device,
+    Gold,
+    Holdout,
+    LongExamples,
+    Retain,
+    Seed,
+    Template,
+    device_named,
+    precision_named,
+    stoppable,
+)
 from lethe.cli.terminal import Json, Quiet, note, print_json, progress, settings
-from lethe.errors import ConfigurationError, Diverged
+from lethe.errors import ConfigurationError, Diverged, LetheWarning
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lethe.methods.base import Method
     from lethe.problem import Problem
     from lethe.run import Run
 
 
 def unlearn(
-    model: Annotated[str, typer.Option(help="Folder of a Hugging Face image classifier, or its name on the hub.")],
-    data: Annotated[str, typer.Option(help="Training data: image folder, .parquet, .npz, or folder of datasets.")],
-    forget: Annotated[str, typer.Option(help="What to forget: a file with one id a line, or a filter: 'label == 3'.")],
+    model: Annotated[
+        str, typer.Option(help="Folder of a Hugging Face image classifier or language model, or its name on the hub.")
+    ],
+    forget: Annotated[
+        str,
+        typer.Option(
+            help="What to forget: a text file (.jsonl, .csv, .parquet, folder of datasets, owner/name:config:split); "
+            "with --data, a file of ids, one a line, or a filter: 'label == 3'."
+        ),
+    ],
     method: Annotated[str, typer.Option(help="Name of a method; lethe methods lists them.")],
     out: Annotated[Path, typer.Option(help="Run folder; the same command again resumes there.")],
+    data: Data = "",
     retain: Retain = None,
     holdout: Holdout = None,
     set_: Annotated[
@@ -37,32 +63,96 @@ def unlearn(
     evaluate_every: Annotated[int, typer.Option(min=0, help="Steps between two measurements; 0 measures nothing.")] = 0,
     keep: Annotated[str, typer.Option(help="Result: best:METRIC, min:METRIC or max:METRIC; else the last state.")] = "",
     gold: Gold = [],  # noqa: B006
+    precision: Annotated[
+        str, typer.Option(help="fp32, bf16 (weights in bfloat16) or mixed (bfloat16 arithmetic on float32 weights).")
+    ] = "fp32",
+    micro_batch: Annotated[
+        int,
+        typer.Option(min=0, help="Most examples in one forward pass; the gradients of a batch add up. 0: no limit."),
+    ] = 0,
+    checkpointing: Annotated[
+        bool, typer.Option("--checkpointing", help="Recompute activations for the gradient: less memory, more time.")
+    ] = False,
+    merge: Annotated[
+        bool,
+        typer.Option("--merge", rich_help_panel=TEXT, help="With --scope lora: merge the adapter into the weights."),
+    ] = False,
+    template: Template = "",
+    columns: Columns = "",
+    too_long: LongExamples = "error",
+    context: Context = 0,
     quiet: Quiet = False,
     as_json: Json = False,
     checkpoint_seconds: Annotated[float, typer.Option(hidden=True, envvar="LETHE_CHECKPOINT_SECONDS")] = 20.0,
 ) -> None:
-    """Remove examples from a trained image classifier.
+    """Remove examples from a trained language model or image classifier.
+
+    Example: lethe unlearn --model llama --forget forget.jsonl --retain retain.jsonl --method npo --out run
 
     Example: lethe unlearn --model vit --data digits.npz --forget 'label == 3' --method salun --set keep=0.5 --out run
     """
     from lethe import configure
     from lethe.run import Run
-    from lethe.sources import Inputs, assemble
+    from lethe.sources import Inputs, assemble, settled
 
     parts = {"scope": scope, "step": step, "weighting": weighting}
-    chosen = configure.build(method, settings(set_), parts)
+    chosen = configure.build(method, _settings(set_, scope, merge, micro_batch, checkpointing), parts)
     _check_watching(chosen, evaluate_every, keep)
     shown = progress(quiet)
-    run = Run(seed=seed, device=device_named(device), progress=shown, checkpoint_seconds=checkpoint_seconds)
-    inputs = Inputs(model=model, data=data, forget=forget, retain=retain, holdout=holdout, gold=tuple(gold)).absolute()
+    run = Run(
+        seed=seed,
+        device=device_named(device),
+        progress=shown,
+        checkpoint_seconds=checkpoint_seconds,
+        precision=precision_named(precision),
+    )
+    inputs = Inputs(
+        model=model,
+        data=data,
+        forget=forget,
+        retain=retain,
+        holdout=holdout,
+        gold=tuple(gold),
+        template=template,
+        columns=columns,
+        too_long=too_long,
+        context=context,
+        precision=run.precision,
+    ).absolute()
     problem = assemble(inputs, folder=out, progress=shown)
-    run.inputs = inputs.as_dict()
+    _warn_of_few(problem, chosen)
+    run.inputs = settled(inputs, problem).as_dict()
     _watch(run, problem, chosen, evaluate_every, keep)
     record = _run(problem, chosen, run, out, model)
     if as_json:
         print_json(record)
     elif not quiet:
         _summarise(record, out, has_gold=bool(gold))
+
+
+def _settings(pairs: list[str], scope: str, merge: bool, micro_batch: int, checkpointing: bool) -> Mapping[str, str]:
+    """Return what --set says together with the options that stand for a setting."""
+    if merge and scope != "lora":
+        raise ConfigurationError("--merge merges an adapter into the weights; choose one with --scope lora")
+    named = {
+        "micro_batch": str(micro_batch) if micro_batch else "",
+        "checkpointing": "true" if checkpointing else "",
+        "scope.merge": "true" if merge else "",
+    }
+    return settings([*pairs, *(f"{name}={value}" for name, value in named.items() if value)])
+
+
+def _warn_of_few(problem: Problem, method: Method) -> None:
+    """Say so where the forget set does not fill one batch: every step then sees all of it."""
+    from lethe.descent import Descent
+
+    if isinstance(method, Descent) and len(problem.forget) < method.batch_size:
+        warnings.warn(
+            f"the forget set has {len(problem.forget)} examples, less than a batch of {method.batch_size}; "
+            "choose a smaller one with --set batch_size=N",
+            LetheWarning,
+            2,
+        )
 
 
 def _check_watching(method: Method, evaluate_every: int, keep: str) -> None:
@@ -101,20 +191,21 @@ def _run(problem: Problem, method: Method, run: Run, out: Path, model: str) -> d
         note(f"interrupted; the same command goes on from the last checkpoint in {out}")
         raise
     except Diverged as error:
-        _copy_preprocessor(model, out)
+        _copy_companions(model, out)
         raise Diverged(f"{error} (saved in {out / 'model'})") from None
-    _copy_preprocessor(model, out)
+    _copy_companions(model, out)
     return dict(result.record)
 
 
-def _copy_preprocessor(model: str, out: Path) -> None:
-    """Put the original's preprocessing beside the unlearned weights: they are fed alike."""
-    from lethe.sources import model_of, preprocessor_file
+def _copy_companions(model: str, out: Path) -> None:
+    """Put the original's tokenizer or preprocessing beside the unlearned weights: they are fed alike."""
+    from lethe.sources import companions
     from lethe.store import MODEL, atomic
 
-    source, folder = preprocessor_file(model_of(model)), out / MODEL
-    if source is not None and folder.exists():
-        atomic(folder / source.name, source.read_bytes())
+    folder = out / MODEL
+    if folder.exists():
+        for source in companions(model):
+            atomic(folder / source.name, source.read_bytes())
 
 
 def _summarise(record: dict[str, Any], out: Path, has_gold: bool) -> None:

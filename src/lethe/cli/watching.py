@@ -77,6 +77,7 @@ def keep(text: str, parts: frozenset[str]) -> Keep:
 
 def watcher(problem: Problem, run: Run) -> Watch:
     """Return the measurement: model -> values by name, from forward passes over at most 2,000 examples of each set."""
+    as_classification(problem.task, "--evaluate-every")
     everything: dict[SetName, Examples | None] = {
         "forget": problem.forget, "retain": problem.retain, "holdout": problem.holdout
     }  # fmt: skip

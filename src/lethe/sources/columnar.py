@@ -25,13 +25,8 @@ def read_parquet(path: Path) -> Splits:
         InputError: the file is damaged, or has no column of images or of labels.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path}: not a whole Parquet file ({reason}); copy it again from its source") from None
+    table = open_parquet(path)
     nested = {name for name in table.column_names if pa.types.is_nested(table.schema.field(name).type)}
     return Splits(
         _table(
@@ -52,17 +47,41 @@ def read_datasets(path: Path) -> Splits:
     """
     import datasets
 
-    try:
-        loaded = datasets.load_from_disk(str(path))
-    except (FileNotFoundError, ValueError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path}: not a whole folder of `datasets` ({reason}); save it again") from None
+    loaded = open_saved(path)
     if not isinstance(loaded, datasets.DatasetDict):
         return Splits(_dataset_table(path, loaded))
     if "train" not in loaded:
         raise InputError(f"{path}: has no split 'train' (there are: {', '.join(loaded)}); save it under that name")
     test = _dataset_table(path, loaded["test"]) if "test" in loaded else None
     return Splits(_dataset_table(path, loaded["train"]), test)
+
+
+def open_parquet(path: Path) -> Any:
+    """Return the Arrow table of a Parquet file; raises InputError where it is damaged."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: not a whole Parquet file ({reason}); copy it again from its source") from None
+
+
+def is_saved(path: Path) -> bool:
+    """Whether the folder is one that `save_to_disk` wrote."""
+    return (path / "dataset_dict.json").exists() or (path / "dataset_info.json").exists()
+
+
+def open_saved(path: Path) -> Any:
+    """Return the data set of such a folder, or its splits; raises InputError where it is damaged."""
+    import datasets
+
+    try:
+        return datasets.load_from_disk(str(path))
+    except (FileNotFoundError, ValueError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: not a whole folder of `datasets` ({reason}); save it again") from None
 
 
 def _dataset_table(path: Path, dataset: Any) -> Table:

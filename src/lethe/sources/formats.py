@@ -36,9 +36,9 @@ def read(path: Path) -> Splits:
 
 
 def _read_directory(path: Path) -> Splits:
-    if (path / "dataset_dict.json").exists() or (path / "dataset_info.json").exists():
-        from lethe.sources.columnar import read_datasets
+    from lethe.sources.columnar import is_saved, read_datasets
 
+    if is_saved(path):
         return read_datasets(path)
     from lethe.sources.folder import read_folder
 

@@ -90,16 +90,6 @@ def load_preprocessing(folder: str, *, local: bool, channels: int) -> Preprocess
     )
 
 
-def preprocessor_file(source: str) -> Path | None:
-    """Return the preprocessor_config.json of a model folder or of a model of the hub that was loaded, or None."""
-    from huggingface_hub import try_to_load_from_cache
-
-    if Path(source).is_dir():
-        return Path(source) / FILE if (Path(source) / FILE).exists() else None
-    cached = try_to_load_from_cache(source, FILE)
-    return Path(cached) if isinstance(cached, str) else None
-
-
 def _statistics(settings: dict[str, Any], folder: str, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     if not settings.get("do_normalize"):
         return (), ()

@@ -46,6 +46,29 @@ def select(spec: str, columns: pd.DataFrame, option: str) -> list[int]:
     return _matching(spec, columns, option)
 
 
+def choose(forget: str, retain: str | None, columns: pd.DataFrame) -> tuple[list[int], list[int]]:
+    """Return the rows to forget and the rows to keep: those of `retain`, or all that are not forgotten.
+
+    Raises:
+        InputError: see `select`; nothing would be kept, or an example is in both.
+    """
+    chosen = select(forget, columns, "--forget")
+    gone = set(chosen)
+    if retain is None:
+        kept = [row for row in range(len(columns)) if row not in gone]
+        if not kept:
+            raise InputError(f"{forget}: names all {len(columns)} examples; keep some, or train a model anew")
+        return chosen, kept
+    kept = select(retain, columns, "--retain")
+    both = gone & set(kept)
+    if both:
+        raise InputError(
+            f"--retain and --forget share {len(both)} examples (for one '{columns['id'][min(both)]}'); "
+            "an example belongs to one of them"
+        )
+    return chosen, kept
+
+
 def _rows_of_ids(path: Path, columns: pd.DataFrame) -> list[int]:
     position = {name: row for row, name in enumerate(columns["id"])}
     seen: dict[str, str] = {}
