@@ -108,11 +108,8 @@ def _in_folder(
         folder.write_record(_record(configuration, run, "interrupted"))
         raise
     except Diverged as error:
-        found = run.checkpoints.load("loop")
-        if found is not None:
-            model = models.copied(problem.model)
-            models.assign(model, {k.removeprefix("model/"): v for k, v in found[0].items() if k.startswith("model/")})
-            models.save(model, folder.model)
+        if error.model is not None:
+            models.save(error.model, folder.model)
         folder.write_record(_record(configuration, run, "diverged") | {"error": str(error)})
         raise
     models.save(model, folder.model)

@@ -68,6 +68,7 @@ METHODS: tuple[Entry, ...] = (
     Entry("prune_then_unlearn", f"{_EDITS}.prune_then_unlearn:PruneThenUnlearn", row=51),
     Entry("boundary_shrink", f"{_DESCENT}.boundary:BoundaryShrink", row=46),
     Entry("boundary_expanding", f"{_DESCENT}.boundary:BoundaryExpanding", row=46),
+    Entry("npo", f"{_DESCENT}.npo:NPO", row=72),
 )
 
 SCOPES: tuple[Entry, ...] = (
@@ -78,6 +79,7 @@ SCOPES: tuple[Entry, ...] = (
     Entry("magnitude", "lethe.scopes:Magnitude"),
     Entry("nonzero", "lethe.scopes:NonZero"),
     Entry("random", "lethe.scopes:RandomMask"),
+    Entry("lora", "lethe.scopes:LoRA"),
 )
 
 STEPS: tuple[Entry, ...] = (

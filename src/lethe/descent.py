@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Generic, Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from lethe import feeds
 from lethe.errors import ConfigurationError
+from lethe.examples import Examples
 from lethe.feeds import Draw, Rows
 from lethe.loop import Constraint, Loop, run_loop
 from lethe.methods.base import Method
-from lethe.models import copied
+from lethe.models import copied, recomputing
+from lethe.parts import Part, parts
 from lethe.problem import Problem
 from lethe.run import Run
 from lethe.scopes import All, Scope
 from lethe.steps import Plain, Step
 from lethe.weighting import Uniform, Weighting
+
+
+Made = TypeVar("Made")
 
 
 class Objective(Protocol):
@@ -43,8 +48,12 @@ class Descent(Method):
         momentum: momentum of SGD.
         weight_decay: weight decay of the optimiser.
         schedule: how the learning rate runs: `constant`, `linear` to zero or `cosine` to zero.
+        warmup_epochs: epochs over which the learning rate rises from zero, before the schedule begins.
         batch_norm: `update` trains batch-norm statistics with the weights (those of frozen layers stay),
             `freeze` keeps all of them.
+        micro_batch: most examples of either set in one forward pass: batches are cut into parts whose gradients add up
+            to the same update in less memory; 0 sets no limit.
+        checkpointing: keep no activations of a Hugging Face model's blocks but compute them again for the gradient.
         scope: the weights that may move; the others keep their bits.
         step: how gradients become an update.
         weighting: how much each forget example counts.
@@ -57,13 +66,19 @@ class Descent(Method):
     momentum: float = 0.9
     weight_decay: float = 5e-4
     schedule: Literal["constant", "linear", "cosine"] = "constant"
+    warmup_epochs: float = 0.0
     batch_norm: Literal["update", "freeze"] = "update"
+    micro_batch: int = 0
+    checkpointing: bool = False
     scope: Scope = field(default_factory=All)
     step: Step = field(default_factory=Plain)
     weighting: Weighting = field(default_factory=Uniform)
 
     weighable: ClassVar[bool] = True
     """Whether there is a forget term with one value an example, for a weighting to act on."""
+
+    divisible: ClassVar[bool] = True
+    """Whether the terms of a batch are sums over its examples, so that it may be cut into parts."""
 
     def together(self) -> frozenset[str]:
         """Return the terms that are there together in every step; steps that need more of them are refused."""
@@ -76,6 +91,14 @@ class Descent(Method):
     def start(self, problem: Problem, run: Run) -> nn.Module:
         """Return the model to start from: a copy of the original."""
         return copied(problem.model)
+
+    def substitutes(self, problem: Problem, run: Run, epoch: int) -> Mapping[str, Examples]:
+        """Return what stands in an epoch beside the forget set, row for row: the same examples with other answers."""
+        return {}
+
+    def enough(self, problem: Problem, run: Run) -> Callable[[nn.Module], bool] | None:
+        """Return the rule that, asked between two epochs, ends the run before its last; None runs all of them."""
+        return None
 
     def plan(self, problem: Problem, run: Run, epoch: int) -> Sequence[Rows]:
         """Return the rows each step of an epoch sees: by default forget and retain batches side by side."""
@@ -109,41 +132,71 @@ class Descent(Method):
                 raise ConfigurationError(f"{what} must be at least 1, not {value}")
         if not self.learning_rate > 0 or not math.isfinite(self.learning_rate):
             raise ConfigurationError(f"learning_rate must be a positive number, not {self.learning_rate}")
+        if self.micro_batch < 0 or self.warmup_epochs < 0:
+            raise ConfigurationError(
+                f"micro_batch and warmup_epochs must not be negative, not {self.micro_batch} and {self.warmup_epochs}"
+            )
+        if self.micro_batch and not self.divisible:
+            raise ConfigurationError(f"{name} compares the examples of a batch; it cannot be cut: leave out micro_batch")
 
     def unlearn(self, problem: Problem, run: Run) -> nn.Module:
         """Run the loop on a copy of the model and return it."""
         self.check()
         model = self.start(problem, run).to(run.device)
-        bound = self.reach().mask(problem, run).bind(model, problem.model)
+        if run.precision == "bf16":
+            model = model.to(torch.bfloat16)
+        bound = self.reach().bind(model, problem, run)
         objective, weigh = self.objective(problem, run), self.weigher().bind(problem, run)
         steps = sum(len(self.plan(problem, run, epoch)) for epoch in range(self.epochs))
 
-        def reduced(model: nn.Module, draw: Draw) -> Mapping[str, Tensor]:
-            named = dict(objective(model, draw))
-            if weigh is not None and draw.forget is not None and "forget" in named:
-                named["forget"] = named["forget"] * weigh(model, draw.forget)
-            return {name: value.mean() if value.dim() else value for name, value in named.items()}
+        substitutes = Latest(lambda epoch: self.substitutes(problem, run, epoch))
+
+        def batch(rows: Rows, epoch: int, step: int) -> Draw:
+            drawn = feeds.draw(problem, rows, epoch, step, run.device)
+            if drawn.forget is None:
+                return drawn
+            others = {
+                name: problem.task.prepare(examples.batch(drawn.forget.rows)).to(run.device)
+                for name, examples in substitutes(epoch).items()
+            }
+            return replace(drawn, substitutes=others, weights=weigh(model, drawn.forget) if weigh else None)
+
+        def cut(drawn: Draw) -> Sequence[Part]:
+            if not self.divisible:
+                run.parallel.require_alone(type(self).__name__)
+                return [Part(drawn, 1.0, 1.0, 1.0)]
+            return parts(drawn, problem.task, self.micro_batch, run.parallel.count)
+
+        def reduced(model: nn.Module, part: Part) -> Mapping[str, Tensor]:
+            with run.autocast():
+                named = dict(objective(model, part.draw))
+            if part.draw.weights is not None and "forget" in named:
+                named["forget"] = named["forget"] * part.draw.weights
+            return {name: part.reduced(name, value) for name, value in named.items()}
 
         def prepare() -> None:
             model.train()
             bound.freeze_norms(everywhere=self.batch_norm == "freeze")
 
         try:
-            run_loop(
-                Loop(
-                    model=model,
-                    epochs=self.epochs,
-                    plan=lambda epoch: self.plan(problem, run, epoch),
-                    batch=lambda rows, epoch, step: feeds.draw(problem, rows, epoch, step, run.device),
-                    objective=reduced,
-                    step=self.step,
-                    optimizer=self.make_optimizer(model),
-                    rate=self.rate,
-                    prepare=prepare,
-                    constraints=(*self.constraints(problem, model, steps), bound),
-                ),
-                run,
-            )
+            with recomputing(model, self.checkpointing):
+                run_loop(
+                    Loop(
+                        model=model,
+                        epochs=self.epochs,
+                        plan=lambda epoch: self.plan(problem, run, epoch),
+                        batch=batch,
+                        cut=cut,
+                        objective=reduced,
+                        step=self.step,
+                        optimizer=self.make_optimizer(model),
+                        rate=self.rate,
+                        prepare=prepare,
+                        enough=self.enough(problem, run),
+                        constraints=(*self.constraints(problem, model, steps), bound),
+                    ),
+                    run,
+                )
         finally:
             bound.release()
             model.eval()
@@ -154,25 +207,46 @@ class Descent(Method):
         weights = [p for p in model.parameters() if p.requires_grad]
         if not weights:
             raise ConfigurationError(f"the scope {self.reach()} leaves no weight to move; choose a larger one")
-        made: torch.optim.Optimizer
+        made = self.step.optimizer(weights, self.learning_rate, self.weight_decay) or self._own_optimizer(weights)
+        for group in made.param_groups:
+            group["initial_lr"] = group["lr"]
+        return made
+
+    def _own_optimizer(self, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
         if self.optimizer == "sgd":
-            made = torch.optim.SGD(
+            return torch.optim.SGD(
                 weights, lr=self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay
             )
-        else:
-            kind = torch.optim.Adam if self.optimizer == "adam" else torch.optim.AdamW
-            made = kind(weights, lr=self.learning_rate, weight_decay=self.weight_decay)
-        for group in made.param_groups:
-            group["initial_lr"] = self.learning_rate
-        return made
+        kind = torch.optim.Adam if self.optimizer == "adam" else torch.optim.AdamW
+        return kind(weights, lr=self.learning_rate, weight_decay=self.weight_decay)
 
     def rate(self, step: int, total: int) -> float:
         """Return the factor on the learning rate at a step."""
+        rising = round(self.warmup_epochs * total / self.epochs)
+        if step < rising:
+            return (step + 1) / (rising + 1)
+        done = (step - rising) / max(total - rising, 1)
         if self.schedule == "constant":
             return 1.0
-        if self.schedule == "linear":
-            return 1 - step / total
-        return 0.5 * (1 + math.cos(math.pi * step / total))
+        return 1 - done if self.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done))
+
+
+@dataclass(eq=False)
+class Latest(Generic[Made]):
+    """Remembers what was made for the latest epoch: steps of one epoch ask for the same again and again.
+
+    Args:
+        make: epoch -> what belongs to it.
+    """
+
+    make: Callable[[int], Made]
+    _kept: tuple[int, Made] | None = None
+
+    def __call__(self, epoch: int) -> Made:
+        """Return what belongs to the epoch."""
+        if self._kept is None or self._kept[0] != epoch:
+            self._kept = epoch, self.make(epoch)
+        return self._kept[1]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class LetheError(Exception):
@@ -30,9 +30,17 @@ class StorageError(LetheError):
 
 
 class Diverged(LetheError):
-    """The run produced a number that is not finite and stopped at the last good checkpoint."""
+    """The run produced a number that is not finite and stopped at the last good checkpoint.
+
+    Attributes:
+        model: the model with the weights of that checkpoint, where there is one.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, model: Any = None) -> None:
+        super().__init__(message)
+        self.model = model
 
 
 class AuditIncomplete(LetheError):

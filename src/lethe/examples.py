@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from lethe.errors import InputError, nearest
 
@@ -51,6 +52,12 @@ class Batch:
         """Return a column of numbers; raises InputError where the column is missing or holds text."""
         return _numbers(self.columns, name)
 
+    def at(self, places: Tensor) -> Batch:
+        """Return the batch of the examples at these places of this one."""
+        places = places.cpu()
+        columns = {name: c[places.to(c.device)] if isinstance(c, Tensor) else take(c, places) for name, c in self.columns.items()}
+        return Batch(self.rows[places], columns)
+
     def to(self, device: torch.device) -> Batch:
         """Return the batch with its numbers on a device; `rows` stays where the cached values are."""
         moved = {name: c.to(device) if isinstance(c, Tensor) else c for name, c in self.columns.items()}
@@ -67,10 +74,18 @@ def join(first: Batch, second: Batch) -> Batch:
     for name, column in first.columns.items():
         other = second.columns[name]
         if isinstance(column, Tensor) and isinstance(other, Tensor):
-            columns[name] = torch.cat([column, other])
+            columns[name] = torch.cat(_of_one_width(column, other))
         else:
             columns[name] = np.concatenate([np.asarray(column), np.asarray(other)])
     return Batch(torch.cat([first.rows, second.rows]), columns)
+
+
+def _of_one_width(one: Tensor, other: Tensor) -> list[Tensor]:
+    """Return two columns with zeros appended to the narrower: sequences are padded so, each set to its own longest."""
+    if one.dim() != 2 or one.shape[1] == other.shape[1]:
+        return [one, other]
+    width = max(one.shape[1], other.shape[1])
+    return [F.pad(column, (0, width - column.shape[1])) for column in (one, other)]
 
 
 @dataclass(frozen=True, eq=False)

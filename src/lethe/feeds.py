@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
@@ -25,12 +26,16 @@ class Draw:
         retain: the retain batch, or None in a step without one.
         epoch: number of the epoch, from 0.
         step: number of the step in the whole run, from 0.
+        weights: [B] how much each forget example counts, None where all count the same.
+        substitutes: by name, the forget batch with other answers, row for row.
     """
 
     forget: Batch | None
     retain: Batch | None
     epoch: int
     step: int
+    weights: Tensor | None = None
+    substitutes: Mapping[str, Batch] = field(default_factory=dict)
 
 
 Rows = tuple[Tensor | None, Tensor | None]
@@ -53,6 +58,13 @@ def paired(problem: Problem, run: Run, epoch: int, size: int) -> list[Rows]:
     return list(zip(islice(cycle(forget), len(retain)), retain, strict=True))
 
 
+def beside(problem: Problem, run: Run, epoch: int, size: int) -> list[Rows]:
+    """One pass over the forget set, each batch beside as many retain examples drawn at random (with replacement)."""
+    forget = [rows for rows, _ in forget_pass(problem, run, epoch, size)]
+    generator, count = run.generator("retain beside", epoch), len(problem.kept)
+    return [(rows, torch.randint(count, (len(rows),), generator=generator)) for rows in forget if rows is not None]
+
+
 def mixed(problem: Problem, run: Run, epoch: int, size: int) -> list[Rows]:
     """One pass over the union of both sets, shuffled together; a batch holds what fell into it."""
     forgotten = len(problem.forget)
@@ -66,9 +78,10 @@ def mixed(problem: Problem, run: Run, epoch: int, size: int) -> list[Rows]:
 def draw(problem: Problem, rows: Rows, epoch: int, step: int, device: torch.device) -> Draw:
     """Return the batches of these rows, on the device."""
     forget, retain = rows
+    prepare = problem.task.prepare
     return Draw(
-        forget=problem.forget.batch(forget).to(device) if forget is not None else None,
-        retain=problem.kept.batch(retain).to(device) if retain is not None else None,
+        forget=prepare(problem.forget.batch(forget)).to(device) if forget is not None else None,
+        retain=prepare(problem.kept.batch(retain)).to(device) if retain is not None else None,
         epoch=epoch,
         step=step,
     )

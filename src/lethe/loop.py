@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -13,8 +14,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from lethe.errors import Diverged
 from lethe.feeds import Draw, Rows
 from lethe.memory import Memory, Named
+from lethe.parts import Part
 from lethe.run import Run
-from lethe.steps import Step
+from lethe.steps import Step, Terms
 
 
 class Constraint(Protocol):
@@ -33,11 +35,13 @@ class Loop:
         epochs: number of epochs.
         plan: epoch -> the rows of each of its steps; must depend on nothing but the run's seed and the epoch.
         batch: (rows, epoch, step) -> what the step sees.
-        objective: (model, draw) -> named scalar terms.
+        cut: the parts it is evaluated in, one forward pass each.
+        objective: (model, part) -> named scalar terms, which add up over the parts.
         step: how the gradients become an update.
         optimizer: moves the weights.
         rate: (step, total) -> factor on the learning rate.
         prepare: puts the model in the mode of training it needs.
+        enough: says between two epochs whether the rest may be left out; None never does.
         constraints: what must hold after every step.
     """
 
@@ -45,11 +49,13 @@ class Loop:
     epochs: int
     plan: Callable[[int], Sequence[Rows]]
     batch: Callable[[Rows, int, int], Draw]
-    objective: Callable[[nn.Module, Draw], Named]
+    cut: Callable[[Draw], Sequence[Part]]
+    objective: Callable[[nn.Module, Part], Named]
     step: Step
     optimizer: torch.optim.Optimizer
     rate: Callable[[int, int], float]
     prepare: Callable[[], None]
+    enough: Callable[[nn.Module], bool] | None = None
     constraints: Sequence[Constraint] = field(default_factory=tuple)
 
 
@@ -68,7 +74,11 @@ def run_loop(loop: Loop, run: Run) -> None:
     with torch.random.fork_rng(devices=_cuda(run.device)), run.progress.bar("unlearning", total) as bar:
         bar.advance(done)
         try:
-            for rows, epoch, last in _schedule(loop, done):
+            for rows, epoch, place, length in _schedule(loop, done):
+                # Asked before an epoch, not after one: a run that resumes between two asks again.
+                if place == 0 and epoch and loop.enough is not None and loop.enough(loop.model):
+                    memory.after_step(done, epoch_ended=True, finished=True)
+                    break
                 _set_rates(loop.optimizer, base_rates, loop.rate(done, total))
                 _seed(run, done)
                 drawn = loop.batch(rows, epoch, done)
@@ -77,28 +87,32 @@ def run_loop(loop: Loop, run: Run) -> None:
                 for constraint in loop.constraints:
                     constraint.restore(done)
                 bar.advance(1, **values)
-                memory.after_step(done, epoch_ended=last, finished=done == total)
+                memory.after_step(done, epoch_ended=place == length - 1, finished=done == total)
         except Diverged as error:
-            raise Diverged(f"{error}{memory.fall_back(done)}") from None
+            kept = memory.fall_back(done)
+            whole = loop.model if kept and not run.path else None
+            raise Diverged(f"{error}{kept}", whole) from None
     memory.finish()
 
 
-def _schedule(loop: Loop, skip: int) -> Iterator[tuple[Rows, int, bool]]:
-    """Yield (rows, epoch, whether the epoch ends with it), the first `skip` left out."""
+def _schedule(loop: Loop, skip: int) -> Iterator[tuple[Rows, int, int, int]]:
+    """Yield (rows, epoch, place in the epoch, steps of the epoch), the first `skip` left out."""
     for epoch in range(loop.epochs):
         plan = loop.plan(epoch)
         for i in range(min(skip, len(plan)), len(plan)):
-            yield plan[i], epoch, i == len(plan) - 1
+            yield plan[i], epoch, i, len(plan)
         skip = max(0, skip - len(plan))
 
 
 def _one_step(loop: Loop, run: Run, drawn: Draw, count_flops: bool) -> dict[str, float]:
-    def terms() -> Named:
-        named = loop.objective(loop.model, drawn)
+    def evaluated(part: Part) -> Named:
+        named = loop.objective(loop.model, part)
         for name, value in named.items():
             run.require_finite(value, f"the {name} loss")
         return named
 
+    parts = loop.cut(drawn)[run.parallel.rank :: run.parallel.count]
+    terms = Terms([partial(evaluated, part) for part in parts], run.parallel)
     seen = len(drawn.forget or ()) + len(drawn.retain or ())
     if count_flops:
         with FlopCounterMode(display=False) as counter:

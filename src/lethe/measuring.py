@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lethe.run import Run
 
 EVALUATION_BATCH = 256
+EVALUATION_TOKENS = 8192
 
 
 @contextmanager
@@ -33,25 +34,45 @@ def evaluation(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
+def evaluation_batches(examples: Examples, task: Task) -> Iterator[Batch]:
+    """Yield all examples in batches for forward passes: in order, or those of like length together, longest first.
+
+    Memory shows at the first batch whether it is enough. `rows` says where the examples of a batch stand.
+    """
+    sizes = task.sizes(examples.columns)
+    if sizes is None:
+        yield from examples.batches(EVALUATION_BATCH)
+        return
+    order = torch.argsort(sizes, descending=True, stable=True)
+    first = 0
+    while first < len(order):
+        count = max(1, min(EVALUATION_BATCH, EVALUATION_TOKENS // max(int(sizes[order[first]]), 1)))
+        yield examples.batch(order[first : first + count])
+        first += count
+
+
 def over_examples(
-    model: nn.Module, examples: Examples, run: Run, read: Callable[[nn.Module, Batch], Tensor], label: str
+    model: nn.Module, task: Task, examples: Examples, run: Run, read: Callable[[nn.Module, Batch], Tensor], label: str
 ) -> Tensor:
     """Return `read(model, batch)` for all examples in order, [N, ...] on the CPU: index it with `batch.rows`."""
     parts: list[Tensor] = []
-    with evaluation(model), run.progress.bar(label, len(examples)) as bar:
-        for batch in examples.batches(EVALUATION_BATCH):
+    places: list[Tensor] = []
+    with evaluation(model), run.autocast(), run.progress.bar(label, len(examples)) as bar:
+        for batch in evaluation_batches(examples, task):
             run.interrupt_point()
             parts.append(read(model, batch.to(run.device)).cpu())
+            places.append(batch.rows)
             run.cost.examples += len(batch)
             bar.advance(len(batch))
-    return torch.cat(parts)
+    found = torch.cat(parts)
+    return found[torch.argsort(torch.cat(places))]
 
 
 def example_losses(model: nn.Module, task: Task, examples: Examples, run: Run) -> Tensor:
     """Return the training loss of every example in eval mode, [N]."""
-    return over_examples(model, examples, run, task.losses, "losses")
+    return over_examples(model, task, examples, run, task.losses, "losses")
 
 
 def example_outputs(model: nn.Module, task: Task, examples: Examples, run: Run) -> Tensor:
     """Return the model's outputs for every example in eval mode, [N, ...]: a teacher that needs no second model."""
-    return over_examples(model, examples, run, task.outputs, "teacher outputs")
+    return over_examples(model, task, examples, run, task.outputs, "teacher outputs")

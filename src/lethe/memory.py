@@ -45,7 +45,7 @@ class Memory:
             self._save(0)
             return 0
         tensors, facts = found
-        models.assign(self.model, _under(tensors, "model/"))
+        models.assign(self.model, _under(tensors, "model/"), moving_only=True)
         _load_optimizer(self.optimizer, _under(tensors, "optimizer/"), facts["scalars"])
         self.run.cost.add(facts["cost"])
         self.run.history[:] = facts["history"]
@@ -59,7 +59,8 @@ class Memory:
     def after_step(self, done: int, epoch_ended: bool, finished: bool) -> None:
         """Measure, keep and save what is due."""
         run = self.run
-        if run.watch and run.watch_every and (done % run.watch_every == 0 or finished):
+        due = run.watch_every and (done % run.watch_every == 0 or finished)
+        if run.watch and due and (not run.history or run.history[-1]["step"] != done):
             self._measure(done)
         if run.checkpoints is not None:
             elapsed = time.perf_counter() - self.saved_at
@@ -82,7 +83,7 @@ class Memory:
             raise ConfigurationError(f"cannot keep the best '{keep.metric}'{nearest(keep.metric, values)}")
         value = keep.sign * values[keep.metric]
         if self.best is None or value > self.best[0]:
-            self.best = (value, {name: t.clone() for name, t in models.tensors(self.model).items()})
+            self.best = (value, {name: t.clone() for name, t in models.moving_tensors(self.model).items()})
             if run.checkpoints is not None:
                 run.checkpoints.save("best", self.best[1], {"value": value, "step": done})
 
@@ -91,7 +92,7 @@ class Memory:
         assert run.checkpoints is not None
         start = time.perf_counter()
         optimizer, scalars = _dump_optimizer(self.optimizer)
-        tensors = {f"model/{k}": v for k, v in models.tensors(self.model).items()} | optimizer
+        tensors = {f"model/{k}": v for k, v in models.moving_tensors(self.model).items()} | optimizer
         cost = {k: v - self.first[k] if k != "peak_bytes" else v for k, v in run.cost.as_dict().items()}
         cost["seconds"] += start - self.started
         facts = {
@@ -120,13 +121,13 @@ class Memory:
             found = self.run.checkpoints.load("loop")
         if found is None:
             return ""
-        models.assign(self.model, _under(found[0], "model/"))
+        models.assign(self.model, _under(found[0], "model/"), moving_only=True)
         return f"; the weights after step {found[1]['step']}, the last checkpoint, are kept"
 
     def finish(self) -> None:
         """Take the best state, where one was asked for."""
         if self.best is not None:
-            models.assign(self.model, self.best[1])
+            models.assign(self.model, self.best[1], moving_only=True)
 
 
 def _under(tensors: Named, prefix: str) -> dict[str, Tensor]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import copy
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lethe.errors import InputError, StorageError
+from lethe import adapters
+from lethe.errors import ConfigurationError, InputError, StorageError
 from lethe.store import atomic
 
 WEIGHTS = "model.safetensors"
@@ -66,6 +68,12 @@ def tensors(model: nn.Module) -> dict[str, Tensor]:
     return kept
 
 
+def moving_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Return those of `tensors` that training changes: weights with a gradient, and buffers."""
+    fixed = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    return {name: value for name, value in tensors(model).items() if name not in fixed}
+
+
 def fingerprint(model: nn.Module) -> str:
     """SHA-256 over the names, shapes and bits of all weights and buffers."""
     digest = hashlib.sha256()
@@ -80,6 +88,26 @@ def same_weights(one: nn.Module, other: nn.Module) -> bool:
     return fingerprint(one) == fingerprint(other)
 
 
+@contextmanager
+def recomputing(model: nn.Module, wanted: bool) -> Iterator[None]:
+    """Let a Hugging Face model compute its blocks' activations again for the gradient instead of keeping them.
+
+    Raises:
+        ConfigurationError: it is wanted and the model cannot.
+    """
+    if not wanted:
+        yield
+        return
+    if not is_hugging_face(model) or not model.supports_gradient_checkpointing:
+        raise ConfigurationError(f"{type(model).__name__} cannot recompute activations; leave out checkpointing")
+    switchable: Any = model
+    switchable.gradient_checkpointing_enable({"use_reentrant": False})
+    try:
+        yield
+    finally:
+        switchable.gradient_checkpointing_disable()
+
+
 def check_finite(model: nn.Module, what: str) -> None:
     """Raise InputError, naming the tensor, where a weight is NaN or infinite."""
     for name, value in tensors(model).items():
@@ -88,32 +116,49 @@ def check_finite(model: nn.Module, what: str) -> None:
 
 
 def save(model: nn.Module, folder: Path) -> None:
-    """Write the model to a folder: a Hugging Face model as its loader expects it, any other as one safetensors file."""
+    """Write the model to a folder: a Hugging Face model as its loader expects it, any other as one safetensors file.
+
+    Of a model with adapters that are not merged the adapters alone are written, in the format of peft.
+    """
     from safetensors.torch import save as serialise
 
+    if adapters.is_adapted(model):
+        adapters.save(model, folder)
+        return
     folder.mkdir(parents=True, exist_ok=True)
     if is_hugging_face(model):
         config: Any = model.config
         atomic(folder / "config.json", config.to_json_string(use_diff=True).encode())
+        generation: Any = getattr(model, "generation_config", None)
+        if generation is not None:
+            atomic(folder / "generation_config.json", generation.to_json_string().encode())
     # Tied weights are stored once; both loaders tie them again.
     atomic(folder / WEIGHTS, serialise(tensors(model), metadata={"format": "pt"}))
 
 
 def load_weights(model: nn.Module, folder: Path) -> nn.Module:
-    """Return a copy of `model` with the weights that `save` wrote to the folder."""
+    """Return a copy of `model` with the weights that `save` wrote to the folder, or with the adapters in it."""
     loaded = copied(model)
+    if (folder / adapters.CONFIG).exists():
+        adapters.load(loaded, folder)
+        return loaded
     assign(loaded, read_weights(folder / WEIGHTS))
     return loaded
 
 
-def assign(model: nn.Module, values: Mapping[str, Tensor]) -> None:
+def assign(model: nn.Module, values: Mapping[str, Tensor], moving_only: bool = False) -> None:
     """Copy the values into the model's weights and buffers; names and shapes must fit exactly.
+
+    Args:
+        model: gets the values.
+        values: what `tensors` returned of a model of the same architecture.
+        moving_only: they are what `moving_tensors` returned.
 
     Raises:
         InputError: a weight is missing, unknown, or of another shape.
     """
     own = dict(model.state_dict(keep_vars=True))
-    expected = tensors(model).keys()
+    expected = (moving_tensors(model) if moving_only else tensors(model)).keys()
     missing, unknown = sorted(expected - values.keys()), sorted(values.keys() - own.keys())
     if missing or unknown:
         raise InputError(

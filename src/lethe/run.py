@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import resource
 import time
@@ -9,15 +10,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from lethe.errors import Diverged
+from lethe.parallel import Alone, Parallel
 from lethe.progress import Progress, Silent
 from lethe.store import Checkpoints
 
+Precision = Literal["fp32", "bf16", "mixed"]
 Watch = Callable[[nn.Module], Mapping[str, float]]
 
 
@@ -86,6 +89,9 @@ class Run:
         watch_every: steps between two such measurements.
         keep: which of the measured states becomes the result; None takes the last.
         inputs: what the problem was read from, as plain data, for the record.
+        parallel: the processes that share the run.
+        precision: `fp32`; `bf16` keeps weights and optimiser in bfloat16, half the memory; `mixed` keeps them in
+            float32 and multiplies in bfloat16.
     """
 
     seed: int = 0
@@ -97,6 +103,8 @@ class Run:
     watch_every: int = 0
     keep: Keep | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    parallel: Parallel = field(default_factory=Alone)
+    precision: Precision = "fp32"
     path: tuple[str, ...] = ()
     cost: Cost = field(default_factory=Cost)
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -126,6 +134,8 @@ class Run:
             progress=self.progress,
             checkpoints=inner,
             checkpoint_seconds=self.checkpoint_seconds,
+            parallel=self.parallel,
+            precision=self.precision,
             path=(*self.path, name),
             cost=self.cost,
             stop=self.stop,
@@ -135,6 +145,12 @@ class Run:
         """Raise KeyboardInterrupt where the user has asked to stop; called between units of work."""
         if self.stop.requested:
             raise KeyboardInterrupt
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """Return the context of a forward pass in the run's precision."""
+        if self.precision == "mixed":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return contextlib.nullcontext()
 
     @contextmanager
     def timed(self) -> Iterator[None]:

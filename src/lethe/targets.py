@@ -68,7 +68,7 @@ def adversarial_outputs(model: nn.Module, task: Classification, examples: Exampl
     def attacked(model: nn.Module, batch: Batch) -> Tensor:
         return task.logits(model, task.normalise(attack(model, task, batch)))
 
-    return over_examples(model, examples, run, attacked, "nearest classes")
+    return over_examples(model, task, examples, run, attacked, "nearest classes")
 
 
 def nearest_classes(logits: Tensor, labels: Tensor, exclude_true: bool) -> Tensor:

@@ -9,7 +9,7 @@ from torch import nn
 from lethe.errors import ConfigurationError
 from lethe.methods.baselines.finetune import FineTune
 from lethe.methods.baselines.gradient_ascent import NegGradPlus
-from lethe.steps import SAM, Agreeing, Clip, Orthogonal, Plain
+from lethe.steps import SAM, Agreeing, Clip, Orthogonal, Plain, Terms
 
 
 class Point(nn.Module):
@@ -22,7 +22,7 @@ class Point(nn.Module):
 
 def stepped(step, start, terms, rate=0.1):
     point = Point(*start)
-    values = step(point, lambda: terms(point.w), torch.optim.SGD(point.parameters(), lr=rate))
+    values = step(point, Terms([lambda: terms(point.w)]), torch.optim.SGD(point.parameters(), lr=rate))
     return point.w.detach(), values
 
 

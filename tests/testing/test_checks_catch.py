@@ -19,7 +19,7 @@ from lethe.methods.baselines.gradient_ascent import GradientAscent, NegGradPlus
 from lethe.models import copied
 from lethe.scopes import Mask, Scope
 from lethe.steps import Plain
-from lethe.steps.base import total
+from lethe.steps.base import moving
 from lethe.testing import tiny_problem
 from lethe.weighting import Weighting
 
@@ -312,8 +312,8 @@ class Forgets(Plain):
 
 class KeepsTheGraph(Plain):
     def __call__(self, model, terms, optimizer):
-        super().__call__(model, terms, optimizer)
-        return terms()
+        values = super().__call__(model, terms, optimizer)
+        return {name: value + 0 * next(model.parameters()).sum() for name, value in values.items()}
 
 
 class NoRestore(Plain):
@@ -326,7 +326,7 @@ class NoRestore(Plain):
 
 class NoStep(Plain):
     def __call__(self, model, terms, optimizer):
-        return {name: value.detach() for name, value in terms().items()}
+        return terms.values()
 
 
 class Everywhere(Plain):
@@ -339,11 +339,12 @@ class Everywhere(Plain):
 
 class Noisy(Plain):
     def __call__(self, model, terms, optimizer):
-        named = terms()
         optimizer.zero_grad()
-        (total(named) * torch.rand(())).backward()
+        values = terms.backward(moving(optimizer))
+        for weight in moving(optimizer):
+            weight.grad.mul_(torch.rand(()))
         optimizer.step()
-        return {name: value.detach() for name, value in named.items()}
+        return values
 
 
 @pytest.mark.parametrize("broken", [Forgets, KeepsTheGraph, NoRestore, NoStep, Everywhere, Noisy])

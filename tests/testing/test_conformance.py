@@ -9,7 +9,10 @@ import pytest
 from lethe import catalogue, testing
 from lethe.methods.baselines.finetune import FineTune
 from lethe.methods.baselines.retrain import Retrain
+from lethe.descent import Descent
 from lethe.problem import Problem
+from lethe.tasks import Classification
+from lethe.testing.language import tiny_language_problem
 
 SETTINGS = {
     ("scope", "layers"): {"names": ("head.*",)},
@@ -17,12 +20,23 @@ SETTINGS = {
     ("method", "negmerge"): {"epochs": 2, "learning_rates": (1e-4, 1e-3), "weight_decays": (0.0,)},
     ("method", "prune_then_unlearn"): {"method": FineTune(epochs=2), "train_epochs": 4, "rewind_epoch": 2},
     ("attack", "relearn"): {"max_steps": 20},
+    ("scope", "lora"): {"targets": ("hidden",)},
 }
 """What parts are made with; everything else has defaults."""
 
+LANGUAGE = {"epochs": 2, "batch_size": 2, "learning_rate": 1e-3, "warmup_epochs": 0.0}
+"""What descents on language models are made with besides."""
+
+
+def speaks(slug: str) -> bool:
+    """Whether a method works on language models alone."""
+    return Classification not in catalogue.find("method", slug).tasks
+
 
 def made(kind: str, slug: str):
-    return catalogue.find(kind, slug)(**SETTINGS.get((kind, slug), {}))
+    found = catalogue.find(kind, slug)
+    common = LANGUAGE if kind == "method" and speaks(slug) and issubclass(found, Descent) else {}
+    return found(**common | SETTINGS.get((kind, slug), {}))
 
 
 @pytest.fixture
@@ -32,7 +46,7 @@ def problem() -> Problem:
 
 @pytest.mark.parametrize("slug", catalogue.entries("method"))
 def test_methods_conform(slug, problem):
-    testing.check_method(made("method", slug), problem)
+    testing.check_method(made("method", slug), tiny_language_problem() if speaks(slug) else problem)
 
 
 def test_retraining_conforms_also_where_the_problem_has_no_recipe(problem):

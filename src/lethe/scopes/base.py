@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +51,19 @@ def _both(one: bool | Tensor, other: bool | Tensor) -> bool | Tensor:
     if isinstance(other, bool):
         return one if other else False
     return one & other
+
+
+class Bound(Protocol):
+    """A scope at work on one model."""
+
+    def restore(self, step: int = 0) -> None:
+        """Put back what an optimiser moved outside the scope."""
+
+    def freeze_norms(self, everywhere: bool) -> None:
+        """Keep the running statistics of batch norms outside the scope, or of all of them, from moving."""
+
+    def release(self) -> None:
+        """Let go of the model."""
 
 
 class BoundMask:
@@ -123,6 +136,10 @@ class Scope(ABC):
     @abstractmethod
     def mask(self, problem: Problem, run: Run) -> Mask:
         """Return the mask for this problem."""
+
+    def bind(self, model: nn.Module, problem: Problem, run: Run) -> Bound:
+        """Freeze what may not move of the model about to be unlearned, until the binding is released."""
+        return self.mask(problem, run).bind(model, problem.model)
 
     def __and__(self, other: Scope) -> Scope:
         return Both(self, other)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-Terms = Callable[[], Mapping[str, Tensor]]
+from lethe.terms import Terms
 
 
 class Step(ABC):
@@ -27,26 +27,22 @@ class Step(ABC):
 
         Args:
             model: the model being unlearned.
-            terms: evaluates the objective at the current weights; may be called again.
+            terms: differentiates the objective at the current weights; may be asked again at others.
             optimizer: holds the weights that may move.
         """
 
-
-def total(named: Mapping[str, Tensor]) -> Tensor:
-    """Return the sum of all terms, a scalar."""
-    return torch.stack(list(named.values())).sum() if len(named) > 1 else next(iter(named.values()))
-
-
-def detached(named: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the values alone."""
-    return {name: value.detach() for name, value in named.items()}
+    def optimizer(
+        self, weights: Sequence[nn.Parameter], learning_rate: float, weight_decay: float
+    ) -> torch.optim.Optimizer | None:
+        """Return the optimiser this step works with, or None where it works with any."""
+        return None
 
 
-def moving(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+def moving(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
     """Return the weights the optimiser moves, in its order."""
     return [p for group in optimizer.param_groups for p in group["params"]]
 
 
-def norm(tensors: list[Tensor]) -> Tensor:
+def norm(tensors: Sequence[Tensor]) -> Tensor:
     """Return the Euclidean norm over all tensors together."""
     return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(t) for t in tensors]))

@@ -10,9 +10,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lethe.steps.base import Step, Terms, detached, moving, total
-
-Gradients = list[Tensor]
+from lethe.steps.base import Step, Terms, moving
+from lethe.terms import Gradients
 
 
 class PairStep(Step):
@@ -28,14 +27,11 @@ class PairStep(Step):
         """Update the weights once."""
         weights = moving(optimizer)
         optimizer.zero_grad(set_to_none=True)
-        named = terms()
-        rest = total({name: value for name, value in named.items() if name != "forget"})
-        forget = torch.autograd.grad(named["forget"], weights, retain_graph=True, materialize_grads=True)
-        retain = torch.autograd.grad(rest, weights, materialize_grads=True)
-        for weight, gradient in zip(weights, self.combine(list(forget), list(retain)), strict=True):
+        forget, retain, values = terms.split(weights)
+        for weight, gradient in zip(weights, self.combine(forget, retain), strict=True):
             weight.grad = gradient
         optimizer.step()
-        return detached(named)
+        return values
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lethe.steps.base import Step, Terms, detached, moving, total
+from lethe.steps.base import Step, Terms, moving
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,9 @@ class Plain(Step):
     def __call__(self, model: nn.Module, terms: Terms, optimizer: torch.optim.Optimizer) -> Mapping[str, Tensor]:
         """Update the weights once."""
         optimizer.zero_grad(set_to_none=True)
-        named = terms()
-        total(named).backward()
+        values = terms.backward(moving(optimizer))
         optimizer.step()
-        return detached(named)
+        return values
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,7 @@ class Clip(Step):
     def __call__(self, model: nn.Module, terms: Terms, optimizer: torch.optim.Optimizer) -> Mapping[str, Tensor]:
         """Update the weights once."""
         optimizer.zero_grad(set_to_none=True)
-        named = terms()
-        total(named).backward()
+        values = terms.backward(moving(optimizer))
         nn.utils.clip_grad_norm_(moving(optimizer), self.max_norm)
         optimizer.step()
-        return detached(named)
+        return values

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lethe.steps.base import Step, Terms, detached, moving, norm, total
+from lethe.steps.base import Step, Terms, moving, norm
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,7 @@ class SAM(Step):
         """Update the weights once."""
         weights = moving(optimizer)
         optimizer.zero_grad(set_to_none=True)
-        named = terms()
-        total(named).backward()
+        values = terms.backward(weights)
         climbed = [w for w in weights if w.grad is not None]
         before = [w.detach().clone() for w in climbed]
         with torch.no_grad():
@@ -36,9 +35,9 @@ class SAM(Step):
             scale = self.rho / (norm(gradients) + 1e-12)
             torch._foreach_add_(climbed, torch._foreach_mul(gradients, scale))
         optimizer.zero_grad(set_to_none=True)
-        total(terms()).backward()
+        terms.backward(weights)
         with torch.no_grad():
             # Copied back, not subtracted: θ + e - e is not θ in floating point.
             torch._foreach_copy_(climbed, before)
         optimizer.step()
-        return detached(named)
+        return values

@@ -1,6 +1,21 @@
 """How one kind of model is fed and read, a file a kind."""
 
 from lethe.tasks.base import Task, device_of, weighted_layers
+from lethe.tasks.causal_lm import CausalLM, as_causal_lm
 from lethe.tasks.classification import Classification, as_classification
+from lethe.tasks.templates import Chat, Custom, Plain, QuestionAnswer, Template
 
-__all__ = ["Classification", "Task", "as_classification", "device_of", "weighted_layers"]
+__all__ = [
+    "CausalLM",
+    "Chat",
+    "Classification",
+    "Custom",
+    "Plain",
+    "QuestionAnswer",
+    "Task",
+    "Template",
+    "as_causal_lm",
+    "as_classification",
+    "device_of",
+    "weighted_layers",
+]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from lethe.examples import Batch, Examples
+from lethe.examples import Batch, Column, Examples
 from lethe.models import reinitialised
 
 
@@ -26,6 +26,26 @@ class Task(ABC):
     def losses(self, model: nn.Module, batch: Batch) -> Tensor:
         """Return the training loss of each example, [B]."""
         return self.losses_from(self.outputs(model, batch), batch)
+
+    def training_losses_from(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Return the values whose mean over a batch is the loss such models are trained with, [B].
+
+        Those are the losses of the examples, unless the kind of model has another convention: language models take the
+        mean over the tokens of a batch, not over its examples.
+        """
+        return self.losses_from(outputs, batch)
+
+    def training_losses(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Return the values whose mean over a batch is the training loss, [B]."""
+        return self.training_losses_from(self.outputs(model, batch), batch)
+
+    def prepare(self, batch: Batch) -> Batch:
+        """Return the batch of a step with whatever depends on all of it, before it is cut into parts."""
+        return batch
+
+    def sizes(self, columns: Mapping[str, Column]) -> Tensor | None:
+        """Return how long each example is, [N], for work in batches of like lengths; None where all are alike."""
+        return None
 
     @abstractmethod
     def head(self, model: nn.Module) -> nn.Module:

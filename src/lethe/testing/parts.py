@@ -14,8 +14,8 @@ from lethe import configure, models
 from lethe.methods.base import settings
 from lethe.problem import Problem
 from lethe.run import Run
-from lethe.scopes import Mask, Scope
-from lethe.steps import Step
+from lethe.scopes import LoRA, Mask, Scope
+from lethe.steps import Step, Terms
 from lethe.testing.require import difference, disturbed, name_of, require, require_unchanged, same_bits, state_of
 from lethe.weighting import Weighting
 
@@ -49,6 +49,9 @@ def check_scope(scope: Scope, problem: Problem) -> None:
         AssertionError: a promise is broken; the line names the scope and the promise.
     """
     check_declared(scope)
+    if isinstance(scope, LoRA):
+        _check_adapters(scope, problem)
+        return
     who, before = name_of(scope), state_of(problem)
     masks: list[Mask] = []
     for disturbance in (1, 2):
@@ -66,6 +69,24 @@ def check_scope(scope: Scope, problem: Problem) -> None:
     for name, flag in masks[0].allowed.items():
         same = same_bits(torch.as_tensor(flag), torch.as_tensor(masks[1].allowed[name]))
         require(same, f"{who} masks '{name}' differently with the same seed; draw from run.generator(...)")
+
+
+def _check_adapters(scope: LoRA, problem: Problem) -> None:
+    """Check that adapters change no output at first, leave every own weight fixed, and are the same the second time."""
+    who, before, batch = name_of(scope), state_of(problem), problem.forget.batch(torch.arange(2))
+    made: list[nn.Module] = []
+    for disturbance in (1, 2):
+        with disturbed(disturbance):
+            model = models.copied(problem.model)
+            scope.bind(model, problem, Run(seed=0))
+            made.append(model)
+    require_unchanged(problem, before, who)
+    # Where the base is changed too (and given back by the adapter), outputs agree to rounding alone.
+    unlike = (problem.task.outputs(problem.model, batch) - problem.task.outputs(made[0], batch)).abs().max()
+    require(float(unlike) < 1e-3, f"{who} changes what the model puts out before anything is trained")
+    require(any(p.requires_grad for p in made[0].parameters()), f"{who} leaves no weight to move")
+    differs = difference(*made)
+    require(not differs, f"{who} draws '{differs}' differently with the same seed; draw from run.generator(...)")
 
 
 def check_step(step: Step, problem: Problem) -> None:
@@ -125,7 +146,7 @@ def _stepped(step: Step, problem: Problem, learning_rate: float) -> tuple[nn.Mod
     model = models.copied(problem.model)
     sets = {"forget": (-1, problem.forget), "retain": (1, problem.kept)}
 
-    def terms() -> Mapping[str, Tensor]:
+    def evaluated() -> Mapping[str, Tensor]:
         return {
             name: sign * problem.task.losses(model, examples.batch(torch.arange(8))).mean()
             for name, (sign, examples) in sets.items()
@@ -137,7 +158,8 @@ def _stepped(step: Step, problem: Problem, learning_rate: float) -> tuple[nn.Mod
         for frozen in weights[:-1]:
             frozen.requires_grad_(False)
         weights = weights[-1:]
-    values = step(model, terms, torch.optim.SGD(weights, lr=learning_rate))
+    optimizer = step.optimizer(weights, learning_rate, 0.0) or torch.optim.SGD(weights, lr=learning_rate)
+    values = step(model, Terms([evaluated]), optimizer)
     return model, values
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from lethe.examples import Examples, concatenate, shuffled
 from lethe.problem import Problem
 from lethe.run import Run
-from lethe.tasks import Classification
+from lethe.tasks import Classification, Task
 from lethe.worlds.cache import cached_model
 
 
@@ -104,7 +104,7 @@ class World(ABC):
         )
 
 
-def fit(model: nn.Module, task: Classification, examples: Examples, recipe: Training, seed: int) -> nn.Module:
+def fit(model: nn.Module, task: Task, examples: Examples, recipe: Training, seed: int) -> nn.Module:
     """Train the model in place with Adam and a cosine schedule, and return it."""
     run = Run(seed=seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)
@@ -115,7 +115,7 @@ def fit(model: nn.Module, task: Classification, examples: Examples, recipe: Trai
         for epoch in range(recipe.epochs):
             for rows in shuffled(len(examples), recipe.batch_size, run.generator("order", epoch)):
                 optimizer.zero_grad(set_to_none=True)
-                task.losses(model, examples.batch(rows)).mean().backward()
+                task.training_losses(model, task.prepare(examples.batch(rows))).mean().backward()
                 optimizer.step()
             scheduler.step()
     return model

@@ -18,13 +18,13 @@ from lethe.run import Run
 def retain_losses(problem: Problem, model: nn.Module, draw: Draw) -> Tensor:
     """Return the training loss of each retain example of a draw, [B]."""
     assert draw.retain is not None
-    return problem.task.losses(model, draw.retain)
+    return problem.task.training_losses(model, draw.retain)
 
 
 def forget_losses(problem: Problem, model: nn.Module, draw: Draw) -> Tensor:
     """Return the training loss of each forget example of a draw, [B]."""
     assert draw.forget is not None
-    return problem.task.losses(model, draw.forget)
+    return problem.task.training_losses(model, draw.forget)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,7 +36,7 @@ def accuracy(model: nn.Module, task: Task, examples: Examples, run: Run) -> floa
     def right(model: nn.Module, batch: Batch) -> Tensor:
         return (task.outputs(model, batch).argmax(-1) == task.labels(batch)).float()
 
-    return float(over_examples(model, examples, run, right, "accuracy").mean())
+    return float(over_examples(model, task, examples, run, right, "accuracy").mean())
 
 
 def constrained_search(

@@ -1,0 +1,149 @@
+"""Low-rank adapters (peft): put them into a model, save and load them, and merge them into its weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from lethe.errors import InputError, StorageError
+from lethe.store import atomic
+
+if TYPE_CHECKING:
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+NAME = "default"
+_SAVED = "base_model.model."  # what peft's own loader expects before every name
+
+
+def is_adapted(model: nn.Module) -> bool:
+    """Whether the model has adapters that are not merged."""
+    return bool(getattr(model, "peft_config", None))
+
+
+def inject(model: nn.Module, targets: Sequence[str], rank: int, alpha: float, dropout: float, seed: int) -> None:
+    """Put an adapter c·B·A, c = alpha / rank, beside each target's weight, in place: A random, B zero.
+
+    Args:
+        model: gets the adapters; all its own weights are frozen.
+        targets: last parts of the names of linear layers.
+        rank: rank of the product.
+        alpha: scale.
+        dropout: share of the adapter's inputs that is dropped in training.
+        seed: seed of A.
+
+    Raises:
+        InputError: no linear layer has such a name; the names there are, are listed.
+    """
+    import peft
+
+    known = linear_names(model)
+    missing = [name for name in targets if name not in known]
+    if missing:
+        raise InputError(
+            f"the model has no linear layer named '{missing[0]}' to adapt; there are: {', '.join(sorted(known))}"
+        )
+    config = peft.LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(targets))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        peft.inject_adapter_in_model(config, model, adapter_name=NAME)
+    # What is merged later should round as the weights do.
+    for layer in adapted_layers(model).values():
+        dtype = layer.get_base_layer().weight.dtype
+        for _, parameter in layer.named_parameters():
+            parameter.data = parameter.data.to(dtype)
+
+
+def linear_names(model: nn.Module) -> set[str]:
+    """Return the last parts of the names of the model's linear layers, without its head."""
+    head = getattr(model, "get_output_embeddings", lambda: None)()
+    return {
+        name.rsplit(".", 1)[-1]
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and module is not head
+    }
+
+
+def adapted_layers(model: nn.Module) -> dict[str, BaseTunerLayer]:
+    """Return the layers with an adapter by the name they had before."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    return {name: module for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)}
+
+
+def adapter_parameters(model: nn.Module) -> Iterator[nn.Parameter]:
+    """Yield A and B of every adapter."""
+    for name, parameter in model.named_parameters():
+        if f".{NAME}." in name:
+            yield parameter
+
+
+@torch.no_grad()
+def merge(model: nn.Module) -> None:
+    """Add every adapter to its weight, W ← W + c·B·A, and take it out, in place."""
+    for name, layer in adapted_layers(model).items():
+        mergeable: Any = layer
+        mergeable.merge()
+        base: Any = layer.get_base_layer()
+        parent = model.get_submodule(name.rpartition(".")[0])
+        setattr(parent, name.rpartition(".")[2], base)
+    adapted: Any = model
+    adapted.peft_config = {}
+
+
+def save(model: nn.Module, folder: Path) -> None:
+    """Write the adapters alone, in the format of peft: `AutoModelForCausalLM.from_pretrained(folder)` loads them."""
+    from safetensors.torch import save as serialise
+
+    adapted: Any = model
+    config: Any = adapted.peft_config[NAME]
+    facts = {key: sorted(v) if isinstance(v, set) else v for key, v in config.to_dict().items()}
+    facts |= {"inference_mode": True, "base_model_name_or_path": getattr(adapted, "name_or_path", "") or None}
+    if getattr(adapted, "get_output_embeddings", lambda: None)() is not None:
+        facts["task_type"] = "CAUSAL_LM"
+    tensors = {_SAVED + name: value for name, value in _weights(model).items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic(folder / CONFIG, (json.dumps(facts, indent=2, default=str) + "\n").encode())
+    atomic(folder / WEIGHTS, serialise(tensors, metadata={"format": "pt"}))
+
+
+def load(model: nn.Module, folder: Path) -> None:
+    """Put the adapters that `save`, or peft, wrote to the folder into the model, in place.
+
+    Raises:
+        StorageError: the folder's adapters are damaged, or were made for another model.
+    """
+    import peft
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        config = peft.LoraConfig.from_pretrained(str(folder))
+        saved = load_file(folder / WEIGHTS)
+    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
+        raise StorageError(f"{folder}: not a whole adapter ({error}); copy it again from its source") from None
+    try:
+        peft.inject_adapter_in_model(config, model, adapter_name=NAME)
+        found = peft.set_peft_model_state_dict(
+            model, {name.removeprefix(_SAVED): value for name, value in saved.items()}, adapter_name=NAME
+        )
+    except (ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise StorageError(f"{folder}: the adapter does not fit the model ({reason}); give the model it is for") from None
+    if found.unexpected_keys:
+        raise StorageError(
+            f"{folder}: the adapter holds '{found.unexpected_keys[0]}', which the model lacks; give the model it is for"
+        )
+
+
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    import peft
+
+    state: dict[str, Tensor] = peft.get_peft_model_state_dict(model, adapter_name=NAME)
+    return {name: value.detach().cpu().contiguous() for name, value in state.items()}
