@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+from lethe import adapters
 from lethe.errors import InputError
 from lethe.sources.checkpoint import UNREADABLE, check_config, check_source, model_of, quiet_libraries, shortened
 
 Kind = Literal["image classifier", "language model"]
-ADAPTER = "adapter_config.json"
 
 
 def kind_of(source: str) -> Kind:
@@ -19,7 +19,7 @@ def kind_of(source: str) -> Kind:
         InputError: there is no such model, or it is of another kind; the architecture is named.
     """
     source = model_of(source)
-    if (Path(source) / ADAPTER).exists():
+    if (Path(source) / adapters.CONFIG).exists():
         return "language model"
     config = load_config(source)
     kinds = _known()

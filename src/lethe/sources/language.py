@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from lethe import adapters
 from lethe.errors import InputError, LetheWarning
 from lethe.models import check_finite
 from lethe.sources.checkpoint import UNREADABLE, check_whole, load_checkpoint, model_of, quiet_libraries, shortened
-from lethe.sources.kinds import ADAPTER, kind_of
+from lethe.sources.kinds import kind_of
 
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tokenizer_config.json")
 UNLIMITED = 10**9  # what tokenizers without a limit say is far above
 
@@ -55,8 +55,14 @@ def load_language_model(source: str, dtype: torch.dtype = torch.float32) -> Lang
     return LanguageModel(network, tokenizer, _context(network, tokenizer))
 
 
-def load_language_network(source: str, dtype: torch.dtype = torch.float32) -> nn.Module:
-    """Load the network alone; see `load_language_model`."""
+def load_language_network(source: str, dtype: torch.dtype = torch.float32, merge: bool = True) -> nn.Module:
+    """Load the network alone; see `load_language_model`.
+
+    Args:
+        source: folder, or name on the hub.
+        dtype: type of the weights.
+        merge: merge an adapter into the weights; else it stays beside them, as the run that made it left it.
+    """
     from transformers import AutoModelForCausalLM
 
     source = model_of(source)
@@ -66,26 +72,31 @@ def load_language_network(source: str, dtype: torch.dtype = torch.float32) -> nn
     base = base_of(source)
     if base is None:
         return load_checkpoint(source, AutoModelForCausalLM, "causal language model", dtype)
-    return _adapted(load_language_network(base, dtype), source)
+    network = load_language_network(base, dtype)
+    _adapt(network, Path(source), merge)
+    return network
 
 
 def base_of(source: str) -> str | None:
-    """Return the model that an adapter folder was trained on; None for a folder of whole weights.
+    """Return the model that a LoRA adapter's folder was trained on; None for a folder of whole weights.
 
     Raises:
-        InputError: the adapter's configuration does not name it.
+        InputError: the adapter is of another kind, or does not name that model.
     """
-    path = Path(source) / ADAPTER
+    path = Path(source) / adapters.CONFIG
     if not path.exists():
         return None
     try:
-        base = json.loads(path.read_text("utf-8"))["base_model_name_or_path"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: does not name the model below the adapter ({shortened(error)})") from None
+        facts = json.loads(path.read_text("utf-8"))
+        kind, base = facts.get("peft_type"), facts.get("base_model_name_or_path")
+    except (ValueError, AttributeError) as error:
+        raise InputError(f"{path}: not whole JSON ({shortened(error)}); restore it") from None
+    if kind != "LORA":
+        raise InputError(f"{path}: is an adapter of type {kind}; give a LoRA adapter, or merge it into its model")
     if not isinstance(base, str) or not base:
-        raise InputError(f"{path}: base_model_name_or_path is empty; name the model the adapter was trained on")
+        raise InputError(f"{path}: names no base_model_name_or_path; write the model there that it was trained on")
     if Path(base).is_dir() and Path(base).resolve() == Path(source).resolve():
-        raise InputError(f"{path}: names its own folder as the model below the adapter; name that model's folder")
+        raise InputError(f"{path}: names its own folder as the model it was trained on; write that model's there")
     return base
 
 
@@ -136,25 +147,21 @@ def check_fit(tokenizer: Any, network: nn.Module, source: str) -> None:
         )
 
 
-def _adapted(network: nn.Module, source: str) -> nn.Module:
-    """Return the model with the adapter of the folder merged into its weights."""
-    from peft import PeftModel
-
-    folder = Path(source)
-    if not (folder / ADAPTER_WEIGHTS).exists():
-        pickled = " (a pickle can run any code and is not loaded)" if (folder / "adapter_model.bin").exists() else ""
-        raise InputError(f"{folder}: holds no {ADAPTER_WEIGHTS}{pickled}; save the adapter with save_pretrained")
+def _adapt(network: nn.Module, folder: Path, merge: bool) -> None:
+    """Put the adapter of the folder into the model, in place."""
+    if not (folder / adapters.WEIGHTS).exists():
+        pickled = " but a pickle, which can run any code" if (folder / "adapter_model.bin").exists() else ""
+        raise InputError(f"{folder}: holds no {adapters.WEIGHTS}{pickled}; save the adapter with save_pretrained")
     check_whole(folder)
-    try:
-        with quiet_libraries(), warnings.catch_warnings():
-            # Peft only warns of adapter weights that it did not find or that fit nowhere.
-            warnings.simplefilter("error")
-            adapted = PeftModel.from_pretrained(network, source, is_trainable=False, use_safetensors=True)
-    except (*UNREADABLE, UserWarning) as error:
-        raise InputError(f"{source}: the adapter does not fit {base_of(source)} ({shortened(error)})") from None
-    merged: nn.Module = adapted.merge_and_unload()
-    check_finite(merged, source)
-    return merged.eval()
+    with quiet_libraries():
+        adapters.load(network, folder)
+    if merge:
+        adapters.merge(network)
+        adapted: Any = network
+        # An adapter trained on this model later belongs to it, and not to the model below.
+        adapted.name_or_path = str(folder.resolve())
+    check_finite(network, str(folder))
+    network.eval()
 
 
 def _context(network: nn.Module, tokenizer: Any) -> int | None:

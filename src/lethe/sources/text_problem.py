@@ -49,7 +49,7 @@ def text_problem(inputs: Inputs) -> Problem:
 def load_alike(problem: Problem, task: CausalLM, source: str, option: str) -> nn.Module:
     """Load a language model to set beside the problem's own; raises InputError where it reads other tokens."""
     own: Any = problem.model
-    network: Any = load_language_network(source, own.dtype)
+    network: Any = load_language_network(source, own.dtype, merge=False)
     rows, expected = (model.get_input_embeddings().num_embeddings for model in (network, own))
     if rows != expected:
         raise InputError(
