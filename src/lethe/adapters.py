@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lethe.errors import InputError, StorageError
 from lethe.store import atomic
-
-if TYPE_CHECKING:
-    from peft.tuners.tuners_utils import BaseTunerLayer
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -49,7 +46,8 @@ def inject(model: nn.Module, targets: Sequence[str], rank: int, alpha: float, dr
         raise InputError(
             f"the model has no linear layer named '{missing[0]}' to adapt; there are: {', '.join(sorted(known))}"
         )
-    config = peft.LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(targets))
+    scale: Any = alpha  # peft's annotation says int, and any number works
+    config = peft.LoraConfig(r=rank, lora_alpha=scale, lora_dropout=dropout, target_modules=list(targets))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         peft.inject_adapter_in_model(config, model, adapter_name=NAME)
@@ -70,8 +68,8 @@ def linear_names(model: nn.Module) -> set[str]:
     }
 
 
-def adapted_layers(model: nn.Module) -> dict[str, BaseTunerLayer]:
-    """Return the layers with an adapter by the name they had before."""
+def adapted_layers(model: nn.Module) -> dict[str, Any]:
+    """Return the layers with an adapter (of type `BaseTunerLayer`) by the name they had before."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     return {name: module for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)}
@@ -88,11 +86,9 @@ def adapter_parameters(model: nn.Module) -> Iterator[nn.Parameter]:
 def merge(model: nn.Module) -> None:
     """Add every adapter to its weight, W ← W + c·B·A, and take it out, in place."""
     for name, layer in adapted_layers(model).items():
-        mergeable: Any = layer
-        mergeable.merge()
-        base: Any = layer.get_base_layer()
-        parent = model.get_submodule(name.rpartition(".")[0])
-        setattr(parent, name.rpartition(".")[2], base)
+        layer.merge()
+        parent, _, own = name.rpartition(".")
+        setattr(model.get_submodule(parent), own, layer.get_base_layer())
     adapted: Any = model
     adapted.peft_config = {}
 
@@ -130,12 +126,14 @@ def load(model: nn.Module, folder: Path) -> None:
         raise StorageError(f"{folder}: not a whole adapter ({error}); copy it again from its source") from None
     try:
         peft.inject_adapter_in_model(config, model, adapter_name=NAME)
-        found = peft.set_peft_model_state_dict(
+        found: Any = peft.set_peft_model_state_dict(
             model, {name.removeprefix(_SAVED): value for name, value in saved.items()}, adapter_name=NAME
         )
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise StorageError(f"{folder}: the adapter does not fit the model ({reason}); give the model it is for") from None
+        raise StorageError(
+            f"{folder}: the adapter does not fit the model ({reason}); give the model it is for"
+        ) from None
     if found.unexpected_keys:
         raise StorageError(
             f"{folder}: the adapter holds '{found.unexpected_keys[0]}', which the model lacks; give the model it is for"

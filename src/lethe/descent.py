@@ -25,7 +25,6 @@ from lethe.scopes import All, Scope
 from lethe.steps import Plain, Step
 from lethe.weighting import Uniform, Weighting
 
-
 Made = TypeVar("Made")
 
 
@@ -137,7 +136,9 @@ class Descent(Method):
                 f"micro_batch and warmup_epochs must not be negative, not {self.micro_batch} and {self.warmup_epochs}"
             )
         if self.micro_batch and not self.divisible:
-            raise ConfigurationError(f"{name} compares the examples of a batch; it cannot be cut: leave out micro_batch")
+            raise ConfigurationError(
+                f"{name} compares the examples of a batch; it cannot be cut: leave out micro_batch"
+            )
 
     def unlearn(self, problem: Problem, run: Run) -> nn.Module:
         """Run the loop on a copy of the model and return it."""

@@ -55,7 +55,10 @@ class Batch:
     def at(self, places: Tensor) -> Batch:
         """Return the batch of the examples at these places of this one."""
         places = places.cpu()
-        columns = {name: c[places.to(c.device)] if isinstance(c, Tensor) else take(c, places) for name, c in self.columns.items()}
+        columns = {
+            name: c[places.to(c.device)] if isinstance(c, Tensor) else take(c, places)
+            for name, c in self.columns.items()
+        }
         return Batch(self.rows[places], columns)
 
     def to(self, device: torch.device) -> Batch:

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from lethe import losses
+from lethe import losses, segments
 
 LOGITS = torch.randn(9, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 TEACHER = torch.randn(9, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -79,6 +79,6 @@ def test_a_padding_label_is_refused_and_never_wraps_round_the_vocabulary(loss):
 
 def test_undial_of_an_answer_does_not_depend_on_what_else_is_in_the_batch():
     rows = torch.tensor([0, 0, 0, 1, 1, 1, 1, 1, 1])
-    both = losses.mean_by_row(losses.undial(LOGITS, TEACHER, TARGETS), rows, 2)
+    both = segments.mean_by_row(losses.undial(LOGITS, TEACHER, TARGETS), rows, 2)
     alone = losses.undial(LOGITS[:3], TEACHER[:3], TARGETS[:3]).mean()
     torch.testing.assert_close(both[0], alone)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lethe import losses
+from lethe import losses, segments
 
 ROWS = torch.tensor([0, 0, 0, 1, 1, 2, 2, 2, 2, 2])
 TARGETS = torch.tensor([1, 0, 3, 2, 2, 4, 1, 0, 3, 3])
@@ -21,7 +21,7 @@ def some_logits(seed: int) -> Tensor:
 
 
 def answers(logits: Tensor) -> Tensor:
-    return losses.sum_by_row(losses.token_log_probs(logits, TARGETS), ROWS, 3)
+    return segments.sum_by_row(losses.token_log_probs(logits, TARGETS), ROWS, 3)
 
 
 def gradient(value: Tensor, logits: Tensor) -> Tensor:

@@ -5,12 +5,10 @@ from lethe.losses.divergence import js_divergence, kl_divergence, soft_cross_ent
 from lethe.losses.f_divergence import F_DIVERGENCES, FDivergence, flat
 from lethe.losses.flattening import correct_logit, logit_margin_flattening, negative_entropy
 from lethe.losses.hinge import inverted_hinge
-from lethe.losses.precision import full_precision
 from lethe.losses.preference import dpo, kto, kto_scaled, npo, simnpo
 from lethe.losses.representation import activation_loss, control_vector, hidden_distance, random_mapping
 from lethe.losses.routing import router_anchor
 from lethe.losses.scores import entropy, margin, modified_entropy
-from lethe.losses.segments import length_of_rows, mean_by_row, position_in_row, sum_by_row
 from lethe.losses.token_weighting import satimp, wga
 from lethe.losses.tokens import likeliest_other, token_log_probs
 from lethe.losses.transport import as_matrix, sliced_wasserstein, unit_directions
@@ -26,29 +24,24 @@ __all__ = [
     "dpo",
     "entropy",
     "flat",
-    "full_precision",
     "hidden_distance",
     "inverted_hinge",
     "js_divergence",
     "kl_divergence",
     "kto",
     "kto_scaled",
-    "length_of_rows",
     "likeliest_other",
     "logit_margin_flattening",
     "margin",
-    "mean_by_row",
     "modified_entropy",
     "negative_entropy",
     "npo",
-    "position_in_row",
     "random_mapping",
     "router_anchor",
     "satimp",
     "simnpo",
     "sliced_wasserstein",
     "soft_cross_entropy",
-    "sum_by_row",
     "token_log_probs",
     "undial",
     "unit_directions",

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lethe.losses.divergence import soft_cross_entropy
-from lethe.losses.precision import full_precision
+from lethe.precision import full_precision
 
 
 def ceu(logits: Tensor, targets: Tensor) -> Tensor:
@@ -18,7 +18,7 @@ def ceu(logits: Tensor, targets: Tensor) -> Tensor:
     Args:
         logits: [n, V] logits at the positions that predict the answer tokens; V at least 2.
         targets: [n] the answer tokens. The paper leaves out each answer's first token
-            (`lethe.losses.position_in_row` tells which it is).
+            (`lethe.segments.position_in_row` tells which it is).
 
     Returns:
         [n] values in nats, at least 0. The release averages them over all tokens of a batch.

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lethe.errors import ConfigurationError, nearest
-from lethe.losses.precision import full_precision
+from lethe.precision import full_precision
 
 Curve = Callable[[Tensor], Tensor]
 

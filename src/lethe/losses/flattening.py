@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from lethe.losses.precision import full_precision
 from lethe.losses.scores import entropy
+from lethe.precision import full_precision
 
 
 def logit_margin_flattening(logits: Tensor) -> Tensor:

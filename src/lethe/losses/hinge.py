@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from lethe.losses.precision import full_precision
 from lethe.losses.tokens import likeliest_other
+from lethe.precision import full_precision
 
 
 def inverted_hinge(logits: Tensor, targets: Tensor) -> Tensor:

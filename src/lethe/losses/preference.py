@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor
 from torch.nn import functional as F
 
-from lethe.losses.precision import full_precision
+from lethe.precision import full_precision
 
 
 def npo(log_probs: Tensor, reference: Tensor, beta: float = 0.1) -> Tensor:

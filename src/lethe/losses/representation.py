@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lethe.losses.precision import full_precision
-from lethe.losses.segments import mean_by_row
+from lethe.precision import full_precision
+from lethe.segments import mean_by_row
 
 
 def control_vector(width: int, length: float, generator: torch.Generator) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lethe.losses.precision import full_precision
+from lethe.precision import full_precision
 
 
 def router_anchor(router_logits: Tensor, expert: int, over_experts: Literal["sum", "mean"] = "sum") -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from lethe.losses.precision import full_precision
+from lethe.precision import full_precision
 
 
 def token_log_probs(logits: Tensor, targets: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lethe.losses.precision import full_precision
+from lethe.precision import full_precision
 
 
 def unit_directions(width: int, count: int, generator: torch.Generator) -> Tensor:

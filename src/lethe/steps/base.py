@@ -38,7 +38,7 @@ class Step(ABC):
         return None
 
 
-def moving(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+def moving(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     """Return the weights the optimiser moves, in its order."""
     return [p for group in optimizer.param_groups for p in group["params"]]
 

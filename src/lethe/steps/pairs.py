@@ -10,8 +10,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lethe.steps.base import Step, Terms, moving
-from lethe.terms import Gradients
+from lethe.steps.base import Step, moving
+from lethe.terms import Gradients, Terms
 
 
 class PairStep(Step):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lethe.steps.base import Step, Terms, moving
+from lethe.steps.base import Step, moving
+from lethe.terms import Terms
 
 
 @dataclass(frozen=True)

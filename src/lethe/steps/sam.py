@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lethe.steps.base import Step, Terms, moving, norm
+from lethe.steps.base import Step, moving, norm
+from lethe.terms import Terms
 
 
 @dataclass(frozen=True)

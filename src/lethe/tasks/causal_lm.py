@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from lethe.errors import ConfigurationError, InputError
 from lethe.examples import Batch, Column, Examples
+from lethe.precision import full_precision
 from lethe.segments import mean_by_row, sum_by_row
 from lethe.tasks.base import Task, weighted_layers
 from lethe.tasks.templates import QuestionAnswer, Template
@@ -99,7 +100,7 @@ class CausalLM(Task):
 
     def token_losses_from(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Return -log p of each of the answers' tokens, [n] float32 or wider."""
-        return F.cross_entropy(_wide(outputs), self.targets(batch), reduction="none")
+        return F.cross_entropy(full_precision(outputs), self.targets(batch), reduction="none")
 
     def losses_from(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Return the mean of -log p over the tokens of each answer, [B]."""
@@ -219,10 +220,6 @@ def as_causal_lm(task: Task, who: str) -> CausalLM:
 
 def _pooling(lengths: Tensor) -> Tensor:
     return lengths / lengths.sum() * len(lengths)
-
-
-def _wide(logits: Tensor) -> Tensor:
-    return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
 
 
 def _objects(texts: Sequence[Any]) -> np.ndarray:

@@ -57,7 +57,21 @@ def _tokenizer() -> Any:
     from tokenizers.pre_tokenizers import Sequence, Split, WhitespaceSplit
     from transformers import PreTrainedTokenizerFast
 
-    words = ["<pad>", "<bos>", "<eos>", "<unk>", "Question:", "Answer:", "Where", "does", "live", "What", "is", "?", "."]
+    words = [
+        "<pad>",
+        "<bos>",
+        "<eos>",
+        "<unk>",
+        "Question:",
+        "Answer:",
+        "Where",
+        "does",
+        "live",
+        "What",
+        "is",
+        "?",
+        ".",
+    ]
     words += ["lives", "in", "a", *NAMES, *TOWNS, *CRAFTS]
     tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = Sequence([WhitespaceSplit(), Split("?", "isolated"), Split(".", "isolated")])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lethe import losses
+from lethe import losses, segments
 
 ROWS = torch.tensor([0, 0, 0, 1, 2])
 TARGETS = torch.tensor([0, 3, 6, 2, 1])
@@ -25,7 +25,7 @@ CASES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "kto": lambda a, b: losses.kto(a[:, 0], b[:, 0], a[:, 1].mean()),
     "kto_scaled": lambda a, b: losses.kto_scaled(a[:, 0], b[:, 0], a[:, 1].mean()),
     "logit_margin_flattening": lambda a, _: losses.logit_margin_flattening(a),
-    "mean_by_row": lambda a, _: losses.mean_by_row(a, ROWS, 3),
+    "mean_by_row": lambda a, _: segments.mean_by_row(a, ROWS, 3),
     "negative_entropy": lambda a, _: losses.negative_entropy(a),
     "npo": lambda a, b: losses.npo(a[:, 0], b[:, 0]),
     "random_mapping": losses.random_mapping,
