@@ -5,15 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
 from lethe.examples import Examples, concatenate, shuffled
+from lethe.models import is_hugging_face
 from lethe.problem import Problem
 from lethe.run import Run
-from lethe.tasks import Classification, Task
+from lethe.tasks import Task
 from lethe.worlds.cache import cached_model
 
 
@@ -39,7 +40,7 @@ class World(ABC):
 
     @property
     @abstractmethod
-    def task(self) -> Classification:
+    def task(self) -> Task:
         """How the models are fed and read."""
 
     @property
@@ -74,7 +75,7 @@ class World(ABC):
 
         facts = {
             "world": self.name,
-            "network": repr(untrained()),
+            "network": _described(untrained()),
             "data": examples.fingerprint,
             "seed": seed,
             **asdict(self.training),
@@ -102,6 +103,14 @@ class World(ABC):
             retrain=self.train,
             gold=self.gold(gold),
         )
+
+
+def _described(model: nn.Module) -> str:
+    # What transformers prints of a model leaves out the sizes of its experts, and its number of heads.
+    if not is_hugging_face(model):
+        return repr(model)
+    config: Any = model.config
+    return f"{model!r}{config.to_json_string()}"
 
 
 def fit(model: nn.Module, task: Task, examples: Examples, recipe: Training, seed: int) -> nn.Module:
