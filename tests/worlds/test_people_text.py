@@ -174,4 +174,4 @@ def test_too_many_to_forget_is_refused(people, forget):
 
 def test_too_few_towns_are_refused():
     with pytest.raises(ConfigurationError, match="take 6 to 60"):
-        replace(People.tiny(), towns=5).sets
+        assert replace(People.tiny(), towns=5).sets
