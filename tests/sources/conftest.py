@@ -1,12 +1,15 @@
-"""Small pictures on disk."""
+"""Small pictures and a small language model on disk."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.texts import Library, write_library
 
 
 @pytest.fixture
@@ -24,3 +27,15 @@ def folder(tmp_path: Path, pictures: np.ndarray) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture).save(path)
     return tmp_path / "images"
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
+    """The tiny language model, its gold model and its texts; tests that change a folder copy it."""
+    return write_library(tmp_path_factory.mktemp("library"))
+
+
+@pytest.fixture
+def copied(library: Library, tmp_path: Path) -> Path:
+    """A copy of the model folder that a test may damage."""
+    return Path(shutil.copytree(library.model, tmp_path / "copied"))

@@ -146,7 +146,9 @@ def _warn_of_few(problem: Problem, method: Method) -> None:
     """Say so where the forget set does not fill one batch: every step then sees all of it."""
     from lethe.descent import Descent
 
-    if isinstance(method, Descent) and len(problem.forget) < method.batch_size:
+    if not isinstance(method, Descent) or not isinstance(problem.task, method.tasks):
+        return
+    if len(problem.forget) < method.batch_size:
         warnings.warn(
             f"the forget set has {len(problem.forget)} examples, less than a batch of {method.batch_size}; "
             "choose a smaller one with --set batch_size=N",

@@ -126,12 +126,12 @@ class Fitting:
     def _complaint(self, texts: Texts, long: Mapping[int, int], mend: str) -> str:
         first, length = next(iter(long.items()))
         return (
-            f"{texts.places[first]}: '{texts.ids[first]}' has {length} tokens, but the model reads "
-            f"{self.task.context}; {len(long)} of {len(texts)} examples are too long; {mend}"
+            f"{texts.places[first]}: '{texts.ids[first]}' has {length} tokens, but the context is "
+            f"{self.task.context}; too long are {len(long)} of {len(texts)} examples; {mend}"
         )
 
     def _warn(self, what: str) -> None:
-        warnings.warn(f"{what} the {self.task.context} tokens that the model reads", LetheWarning, 3)
+        warnings.warn(f"{what} the {self.task.context} tokens of the context", LetheWarning, 3)
 
 
 def _from(prompt: str, fits: Callable[[str], bool], start: int) -> bool:

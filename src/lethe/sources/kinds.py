@@ -54,7 +54,8 @@ def load_config(source: str) -> Any:
         with quiet_libraries():
             return AutoConfig.from_pretrained(source, local_files_only=local, trust_remote_code=False)
     except UNREADABLE as error:
-        raise InputError(f"{source}: its config.json cannot be read ({shortened(error)}); restore it") from None
+        mend = "restore it" if local else "check the name, and whether the hub can be reached"
+        raise InputError(f"{source}: its config.json cannot be read ({shortened(error)}); {mend}") from None
 
 
 def _known() -> dict[Kind, tuple[frozenset[str], frozenset[str]]]:
