@@ -92,10 +92,15 @@ def retain_term(problem: Problem, task: CausalLM, kind: Literal["nll", "kl"]) ->
     def divergence(model: nn.Module, batch: Batch) -> Tensor:
         with evaluation(problem.model):
             original = task.outputs(problem.model, batch)
-        tokens = losses.kl_divergence(original.float(), task.outputs(model, batch).float())
-        return mean_by_row(tokens, task.rows(batch), len(batch)) * task.pooling(batch)
+        tokens = losses.kl_divergence(original, task.outputs(model, batch))
+        return pooled(tokens, task, batch)
 
     return divergence
+
+
+def pooled(values: Tensor, task: CausalLM, batch: Batch) -> Tensor:
+    """Return [B] numbers whose mean over the batch is the mean of values [n], one an answer token, over all of them."""
+    return mean_by_row(values, task.rows(batch), len(batch)) * task.pooling(batch)
 
 
 def sequence_log_probs(model: nn.Module, task: CausalLM, examples: Examples, run: Run) -> Tensor:

@@ -19,7 +19,7 @@ class NPO(LanguageDescent):
     """Negative preference optimisation (NPO): min (2/β) E_f log(1 + (π_θ(y|x) / π_0(y|x))^β) + λ L(θ; D_r).
 
     π(y|x) is the product over the tokens of an answer; the original's are computed once and kept as numbers. The
-    variants of the paper are options: NPO is `retain=none`, NPO+RT `nll` (what most later papers call NPO), NPO+KL `kl`.
+    variants of the paper are options: NPO is `retain=none`, NPO+RT `nll` (which later papers call NPO), NPO+KL `kl`.
 
     Args:
         beta: β, how soon the gradient fades; towards 0 it becomes gradient ascent.

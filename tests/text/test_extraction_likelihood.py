@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lethe.auditing.text import extraction_likelihood, overlap
+from lethe.text import extraction_likelihood, overlap
 from lethe.errors import ConfigurationError, InputError
 
 SEQUENCE = list(range(20))
