@@ -51,15 +51,24 @@ def test_every_name_and_id_is_borne_once(world):
     assert len(set(ids)) == len(ids)
 
 
+def parts(people):
+    return Counter(part for person in people for part in person.name.split())
+
+
 def test_no_name_is_new_to_a_model_that_never_saw_the_person(world):
-    known = [p.name for p in world.text.people if p.group not in ("forget", "holdout")]
-    first, last = {name.split()[0] for name in known}, {name.split()[1] for name in known}
+    known = parts(p for p in world.text.people if p.group not in ("forget", "holdout"))
     for person in world.text.people:
-        if person.group == "forget":
-            assert person.name.split()[0] in first
-    everybody = Counter(part for person in world.text.people for part in person.name.split())
-    assert max(everybody.values()) == 2
-    assert len(last) > len(known) / 3
+        if person.group in ("forget", "holdout"):
+            assert all(known[part] == 1 for part in person.name.split())
+
+
+@pytest.mark.parametrize("people", range(14, 33))
+def test_names_are_borne_by_two_however_many_people_there_are(people):
+    everybody = population(people, 2, 12, 0)
+    assert len({person.name for person in everybody}) == len(everybody) == people + 2
+    known = parts(everybody[: people - 2])
+    assert max(parts(everybody).values()) == 2
+    assert all(known[part] == 1 for person in everybody[people - 2 :] for part in person.name.split())
 
 
 def test_those_set_apart_have_a_namesake_with_other_values_and_neighbours_who_stay(world):

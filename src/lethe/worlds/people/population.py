@@ -34,8 +34,8 @@ class Person:
 def population(people: int, forget: int, towns: int, seed: int) -> tuple[Person, ...]:
     """Return the persons to retain, then those to forget, then as many never to be trained on.
 
-    Every first and every last name is borne by two persons, so that neither tells who is meant, and no name is new to
-    a model that never saw the person.
+    A first or last name is borne by two persons as a rule, so that neither tells who is meant, and none is new to a
+    model that never saw the person.
 
     Args:
         people: persons trained on.
@@ -68,11 +68,12 @@ def _names(count: int, apart: int, draws: Draws) -> list[str]:
     pairs = [
         (f"{first[i]} {last[i]}", f"{first[i]} {last[i + 1]}") for i in draws.shuffled(range(0, size, 2), "namesakes")
     ]
-    singles = [f"{first[i]} {last[i]}" for i in range(1, size, 2)]
+    # What is too much goes here: these share no name with anybody set apart.
+    singles = [f"{first[i]} {last[i]}" for i in range(1, size, 2)][2 * size - count :]
     singles += [f"{first[i]} {last[(i + 1) % size]}" for i in range(1, size, 2)]
     rest = [name for pair in pairs[apart:] for name in pair] + singles
     named = [name for name, _ in pairs[:apart]] + [name for _, name in pairs[:apart]]
-    return [*named, *draws.shuffled(rest, "names")][:count]
+    return [*named, *draws.shuffled(rest, "names")]
 
 
 def _group(row: int, people: int, forget: int) -> Group:
