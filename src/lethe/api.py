@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,13 +82,15 @@ def unlearn(
         "method": settings(method),
         "problem": problem.fingerprint(),
         "seed": run.seed,
+        **({"precision": run.precision} if run.precision != "fp32" else {}),
         "watch_every": run.watch_every,
         "keep": dataclasses.asdict(run.keep) if run.keep else None,
     }
     if out is None:
         return Result(_timed(problem, method, run), _record(configuration, run, "done"))
     folder = RunFolder(Path(out))
-    with folder.owned():
+    # Of several processes that share the run one owns the folder; the others only read.
+    with folder.owned() if run.leads else nullcontext():
         folder.claim(configuration)
         return _in_folder(problem, method, run, folder, configuration)
 
@@ -98,24 +100,35 @@ def _in_folder(
 ) -> Result:
     before = folder.record()
     run.checkpoints = Checkpoints(folder.path / CHECKPOINT)
+    run.parallel.wait()
     if before is not None and before["status"] == "done":
-        run.checkpoints.clear()
+        if run.leads:
+            run.checkpoints.clear()
         return Result(_finished_model(problem, folder, before), before)
-    folder.write_record(_record(configuration, run, "running"))
+
+    def write(status: str, **more: object) -> dict[str, Any]:
+        record = _record(configuration, run, status) | more
+        if run.leads:
+            folder.write_record(record)
+        return record
+
+    write("running")
     try:
         model = _timed(problem, method, run)
     except KeyboardInterrupt:
-        folder.write_record(_record(configuration, run, "interrupted"))
+        write("interrupted")
         raise
     except Diverged as error:
-        if error.model is not None:
+        if error.model is not None and run.leads:
             models.save(error.model, folder.model)
-        folder.write_record(_record(configuration, run, "diverged") | {"error": str(error)})
+        write("diverged", error=str(error))
         raise
-    models.save(model, folder.model)
-    record = _record(configuration, run, "done") | {"result": models.fingerprint(model)}
-    folder.write_record(record)
-    run.checkpoints.clear()
+    if run.leads:
+        models.save(model, folder.model)
+    record = write("done", result=models.fingerprint(model))
+    run.parallel.wait()
+    if run.leads:
+        run.checkpoints.clear()
     return Result(model, record)
 
 

@@ -17,12 +17,15 @@ from lethe.examples import Examples
 from lethe.feeds import Draw, Rows
 from lethe.loop import Constraint, Loop, run_loop
 from lethe.methods.base import Method
-from lethe.models import copied, recomputing
+from lethe.models import copied, gathered, recomputing
+from lethe.parallel import require_whole
 from lethe.parts import Part, parts
 from lethe.problem import Problem
 from lethe.run import Run
-from lethe.scopes import All, Scope
+from lethe.scopes import All, Bound, Scope
 from lethe.steps import Plain, Step
+from lethe.tasks import as_causal_lm
+from lethe.training_loss import training_loss
 from lethe.weighting import Uniform, Weighting
 
 Made = TypeVar("Made")
@@ -118,7 +121,7 @@ class Descent(Method):
     def check(self) -> None:
         """Raise ConfigurationError where the parts do not fit together."""
         name = type(self).__name__
-        missing = sorted(self.step.needs - self.together())
+        missing = sorted(self.step.requirements() - self.together())
         if missing:
             raise ConfigurationError(
                 f"{name} cannot take the step {type(self.step).__name__}: it compares the forget and the retain "
@@ -150,6 +153,8 @@ class Descent(Method):
         objective, weigh = self.objective(problem, run), self.weigher().bind(problem, run)
         steps = sum(len(self.plan(problem, run, epoch)) for epoch in range(self.epochs))
 
+        self.step.check(steps)
+
         substitutes = Latest(lambda epoch: self.substitutes(problem, run, epoch))
 
         def batch(rows: Rows, epoch: int, step: int) -> Draw:
@@ -164,7 +169,6 @@ class Descent(Method):
 
         def cut(drawn: Draw) -> Sequence[Part]:
             if not self.divisible:
-                run.parallel.require_alone(type(self).__name__)
                 return [Part(drawn, 1.0, 1.0, 1.0)]
             return parts(drawn, problem.task, self.micro_batch, run.parallel.count)
 
@@ -179,6 +183,7 @@ class Descent(Method):
             model.train()
             bound.freeze_norms(everywhere=self.batch_norm == "freeze")
 
+        shell = self._sharded(model, bound, problem, run)
         try:
             with recomputing(model, self.checkpointing):
                 run_loop(
@@ -193,15 +198,27 @@ class Descent(Method):
                         optimizer=self.make_optimizer(model),
                         rate=self.rate,
                         prepare=prepare,
+                        training=training_loss(problem, run, self.micro_batch),
                         enough=self.enough(problem, run),
                         constraints=(*self.constraints(problem, model, steps), bound),
                     ),
                     run,
                 )
         finally:
-            bound.release()
-            model.eval()
-        return model
+            kept = gathered(model, shell) if shell is not None else model
+            bound.release(kept)
+            kept.eval()
+        return kept
+
+    def _sharded(self, model: nn.Module, bound: Bound, problem: Problem, run: Run) -> nn.Module | None:
+        """Spread the weights over the processes where that was asked for, and return a copy to gather them in."""
+        if not run.parallel.sharded:
+            return None
+        if bound.divides or self.constraints(problem, model, 1):
+            require_whole(run.parallel, f"{type(self).__name__} with {self.reach()}")
+        shell = copied(model).cpu()
+        run.parallel.shard(model, list(as_causal_lm(problem.task, "FSDP").blocks(model)))
+        return shell
 
     def make_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """Return the optimiser over the weights that may move; raises ConfigurationError where there are none."""

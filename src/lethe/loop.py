@@ -14,9 +14,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from lethe.errors import Diverged
 from lethe.feeds import Draw, Rows
 from lethe.memory import Memory, Named
-from lethe.parts import Part
+from lethe.parts import Part, shared
 from lethe.run import Run
 from lethe.steps import Step, Terms
+from lethe.terms import Asked, Evaluations
 
 
 class Constraint(Protocol):
@@ -41,6 +42,7 @@ class Loop:
         optimizer: moves the weights.
         rate: (step, total) -> factor on the learning rate.
         prepare: puts the model in the mode of training it needs.
+        training: (model, what the step sees, what it asks for) -> the training loss, part by part.
         enough: says between two epochs whether the rest may be left out; None never does.
         constraints: what must hold after every step.
     """
@@ -55,6 +57,7 @@ class Loop:
     optimizer: torch.optim.Optimizer
     rate: Callable[[int, int], float]
     prepare: Callable[[], None]
+    training: Callable[[nn.Module, Draw, Asked], Evaluations] | None = None
     enough: Callable[[nn.Module], bool] | None = None
     constraints: Sequence[Constraint] = field(default_factory=tuple)
 
@@ -92,6 +95,9 @@ def run_loop(loop: Loop, run: Run) -> None:
             kept = memory.fall_back(done)
             whole = loop.model if kept and not run.path else None
             raise Diverged(f"{error}{kept}", whole) from None
+    if loop.step.finish(loop.model, loop.optimizer):
+        for constraint in loop.constraints:
+            constraint.restore(done)
     memory.finish()
 
 
@@ -105,16 +111,20 @@ def _schedule(loop: Loop, skip: int) -> Iterator[tuple[Rows, int, int, int]]:
 
 
 def _one_step(loop: Loop, run: Run, drawn: Draw, count_flops: bool) -> dict[str, float]:
-    def evaluated(part: Part) -> Named:
-        named = loop.objective(loop.model, part)
-        for name, value in named.items():
+    def check(values: Named) -> None:
+        for name, value in values.items():
             run.require_finite(value, f"the {name} loss")
-        return named
 
-    parts = loop.cut(drawn)[run.parallel.rank :: run.parallel.count]
-    terms = Terms([partial(evaluated, part) for part in parts], run.parallel)
+    own = shared(loop.cut(drawn), run.parallel)
+    terms = Terms(
+        [partial(loop.objective, loop.model, part) for part in own],
+        run.parallel,
+        check,
+        partial(loop.training, loop.model, drawn) if loop.training is not None else None,
+        run.key("step", drawn.step),
+    )
     seen = len(drawn.forget or ()) + len(drawn.retain or ())
-    if count_flops:
+    if count_flops and not run.parallel.sharded:
         with FlopCounterMode(display=False) as counter:
             values = loop.step(loop.model, terms, loop.optimizer)
         run.flops_per_example = counter.get_total_flops() / max(seen, 1)

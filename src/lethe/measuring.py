@@ -34,38 +34,47 @@ def evaluation(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def evaluation_batches(examples: Examples, task: Task) -> Iterator[Batch]:
-    """Yield all examples in batches for forward passes: in order, or those of like length together, longest first.
+def evaluation_batches(examples: Examples, task: Task) -> list[Tensor]:
+    """Return the rows of batches for forward passes: in order, or those of like length together, longest first.
 
-    Memory shows at the first batch whether it is enough. `rows` says where the examples of a batch stand.
+    Memory shows at the first batch whether it is enough.
     """
     sizes = task.sizes(examples.columns)
     if sizes is None:
-        yield from examples.batches(EVALUATION_BATCH)
-        return
+        return list(torch.arange(len(examples)).split(EVALUATION_BATCH))
     order = torch.argsort(sizes, descending=True, stable=True)
+    batches: list[Tensor] = []
     first = 0
     while first < len(order):
         count = max(1, min(EVALUATION_BATCH, EVALUATION_TOKENS // max(int(sizes[order[first]]), 1)))
-        yield examples.batch(order[first : first + count])
+        batches.append(order[first : first + count])
         first += count
+    return batches
 
 
 def over_examples(
     model: nn.Module, task: Task, examples: Examples, run: Run, read: Callable[[nn.Module, Batch], Tensor], label: str
 ) -> Tensor:
-    """Return `read(model, batch)` for all examples in order, [N, ...] on the CPU: index it with `batch.rows`."""
+    """Return `read(model, batch)` for all examples in order, [N, ...] on the CPU: index it with `batch.rows`.
+
+    Processes that share the run read a share of the batches each.
+    """
+    batches = evaluation_batches(examples, task)
+    divided = len(batches) >= run.parallel.count > 1
+    own = batches[run.parallel.rank :: run.parallel.count] if divided else batches
     parts: list[Tensor] = []
-    places: list[Tensor] = []
     with evaluation(model), run.autocast(), run.progress.bar(label, len(examples)) as bar:
-        for batch in evaluation_batches(examples, task):
+        for rows in own:
             run.interrupt_point()
-            parts.append(read(model, batch.to(run.device)).cpu())
-            places.append(batch.rows)
-            run.cost.examples += len(batch)
-            bar.advance(len(batch))
-    found = torch.cat(parts)
-    return found[torch.argsort(torch.cat(places))]
+            parts.append(read(model, examples.batch(rows).to(run.device)).cpu())
+            run.cost.examples += len(rows)
+            bar.advance(len(rows))
+    found = parts[0].new_zeros(len(examples), *parts[0].shape[1:])
+    found[torch.cat(own)] = torch.cat(parts)
+    if divided:
+        found = found.to(run.device)
+        run.parallel.reduce([found])
+    return found.cpu()
 
 
 def example_losses(model: nn.Module, task: Task, examples: Examples, run: Run) -> Tensor:

@@ -41,6 +41,8 @@ class Memory:
         if self.run.checkpoints is None:
             return 0
         found = self.run.checkpoints.load("loop")
+        # Nobody writes before all have read.
+        self.run.parallel.wait()
         if found is None:
             self._save(0)
             return 0
@@ -59,14 +61,15 @@ class Memory:
     def after_step(self, done: int, epoch_ended: bool, finished: bool) -> None:
         """Measure, keep and save what is due."""
         run = self.run
-        due = run.watch_every and (done % run.watch_every == 0 or finished)
-        if run.watch and due and (not run.history or run.history[-1]["step"] != done):
+        look = run.watch_every and (done % run.watch_every == 0 or finished)
+        if run.watch and look and (not run.history or run.history[-1]["step"] != done):
             self._measure(done)
-        if run.checkpoints is not None:
-            elapsed = time.perf_counter() - self.saved_at
-            due = elapsed >= run.checkpoint_seconds or (epoch_ended and elapsed >= 20 * self.save_seconds)
-            if due or finished or run.stop.requested:
-                self._save(done)
+        elapsed = time.perf_counter() - self.saved_at
+        due = elapsed >= run.checkpoint_seconds or (epoch_ended and elapsed >= 20 * self.save_seconds)
+        # Clocks differ, and Ctrl-C reaches processes at different steps: all do what one of them has to.
+        due, run.stop.requested = run.parallel.agreed(due, run.stop.requested)
+        if run.checkpoints is not None and (due or finished or run.stop.requested):
+            self._save(done)
         run.interrupt_point()
 
     def _measure(self, done: int) -> None:
@@ -84,7 +87,7 @@ class Memory:
         value = keep.sign * values[keep.metric]
         if self.best is None or value > self.best[0]:
             self.best = (value, {name: t.clone() for name, t in models.moving_tensors(self.model).items()})
-            if run.checkpoints is not None:
+            if run.checkpoints is not None and run.leads:
                 run.checkpoints.save("best", self.best[1], {"value": value, "step": done})
 
     def _save(self, done: int) -> None:
@@ -102,8 +105,9 @@ class Memory:
             "history": run.history,
             "flops_per_example": run.flops_per_example,
         }
-        run.checkpoints.also_as("loop", "before")
-        run.checkpoints.save("loop", tensors, facts)
+        if run.leads:
+            run.checkpoints.also_as("loop", "before")
+            run.checkpoints.save("loop", tensors, facts)
         self.saved_at = time.perf_counter()
         self.save_seconds = self.saved_at - start
 
@@ -115,9 +119,13 @@ class Memory:
         """
         if self.run.checkpoints is None:
             return ""
+        self.run.parallel.wait()
         found = self.run.checkpoints.load("loop")
         if found is not None and found[1]["step"] == failed > 0:
-            self.run.checkpoints.also_as("before", "loop")
+            self.run.parallel.wait()
+            if self.run.leads:
+                self.run.checkpoints.also_as("before", "loop")
+            self.run.parallel.wait()
             found = self.run.checkpoints.load("loop")
         if found is None:
             return ""
@@ -141,15 +149,17 @@ def _dump_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor]
     for position, values in optimizer.state_dict()["state"].items():
         for key, value in values.items():
             if isinstance(value, Tensor):
-                tensors[f"optimizer/{position}/{key}"] = value.detach().cpu().contiguous()
+                tensors[f"optimizer/{position}/{key}"] = models.whole(value).detach().cpu().contiguous()
             else:
                 scalars[f"{position}/{key}"] = value
     return tensors, scalars
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: Named, scalars: Mapping[str, Any]) -> None:
+    weights = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Any]] = {}
     for name, value in [*tensors.items(), *scalars.items()]:
         position, key = name.split("/", 1)
-        state.setdefault(int(position), {})[key] = value
+        kept = models.laid_out_like(value, weights[int(position)]) if isinstance(value, Tensor) else value
+        state.setdefault(int(position), {})[key] = kept
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

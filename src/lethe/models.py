@@ -57,6 +57,30 @@ def reinitialised(model: nn.Module, seed: int) -> nn.Module:
         return fresh
 
 
+def gathered(model: nn.Module, shell: nn.Module) -> nn.Module:
+    """Return the shell, a copy of the model from before its weights were spread over processes, with all of them."""
+    assign(shell, tensors(model))
+    return shell
+
+
+def whole(value: Tensor) -> Tensor:
+    """Return a tensor that is spread over processes as a whole one, on all of them; any other as it is."""
+    sharded = sys.modules.get("torch.distributed.tensor")
+    if sharded is not None and isinstance(value, sharded.DTensor):
+        gathered: Tensor = value.full_tensor()
+        return gathered
+    return value
+
+
+def laid_out_like(value: Tensor, other: Tensor) -> Tensor:
+    """Return a whole tensor spread over processes as another of its shape is; as it is where that is whole too."""
+    sharded = sys.modules.get("torch.distributed.tensor")
+    if sharded is None or not isinstance(other, sharded.DTensor) or value.shape != other.shape:
+        return value
+    spread: Tensor = sharded.distribute_tensor(value.to(other.device), other.device_mesh, other.placements)
+    return spread
+
+
 def tensors(model: nn.Module) -> dict[str, Tensor]:
     """Return every weight and buffer by name, each shared tensor once, contiguous and on the CPU: what is saved."""
     seen: set[int] = set()
@@ -64,7 +88,7 @@ def tensors(model: nn.Module) -> dict[str, Tensor]:
     for name, value in model.state_dict(keep_vars=True).items():
         if id(value) not in seen:
             seen.add(id(value))
-            kept[name] = value.detach().cpu().contiguous()
+            kept[name] = whole(value.detach()).cpu().contiguous()
     return kept
 
 
@@ -171,7 +195,7 @@ def assign(model: nn.Module, values: Mapping[str, Tensor], moving_only: bool = F
                 raise InputError(
                     f"the weights '{name}' have shape {tuple(value.shape)}, the model needs {tuple(own[name].shape)}"
                 )
-            own[name].copy_(value)
+            own[name].copy_(laid_out_like(value, own[name]))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

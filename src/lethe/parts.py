@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lethe.examples import Batch
 from lethe.feeds import Draw
+from lethe.parallel import Parallel
 from lethe.tasks import Task
 
 WASTE = 0.08  # share of padding from which it pays to cut a batch once more
@@ -80,6 +81,16 @@ def parts(draw: Draw, task: Task, most: int, processes: int = 1) -> list[Part]:
         )
         for i in range(count)
     ]
+
+
+def shared(cut: Sequence[Part], parallel: Parallel) -> list[Part]:
+    """Return the parts of this process: as many for each, so that all meet in the same exchanges.
+
+    Where there are too few, a process repeats the first part and counts nothing of it.
+    """
+    own = list(cut[parallel.rank :: parallel.count])
+    rounds = math.ceil(len(cut) / parallel.count)
+    return own + [replace(cut[0], forget=0.0, retain=0.0, share=0.0)] * (rounds - len(own))
 
 
 def _wanted(examples: int, sizes: Tensor | None, most: int) -> int:

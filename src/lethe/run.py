@@ -141,6 +141,11 @@ class Run:
             stop=self.stop,
         )
 
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that writes files and messages."""
+        return self.parallel.rank == 0
+
     def interrupt_point(self) -> None:
         """Raise KeyboardInterrupt where the user has asked to stop; called between units of work."""
         if self.stop.requested:

@@ -56,14 +56,18 @@ def _both(one: bool | Tensor, other: bool | Tensor) -> bool | Tensor:
 class Bound(Protocol):
     """A scope at work on one model."""
 
+    @property
+    def divides(self) -> bool:
+        """Whether it runs through tensors: some of their entries may move and others may not."""
+
     def restore(self, step: int = 0) -> None:
         """Put back what an optimiser moved outside the scope."""
 
     def freeze_norms(self, everywhere: bool) -> None:
         """Keep the running statistics of batch norms outside the scope, or of all of them, from moving."""
 
-    def release(self) -> None:
-        """Let go of the model."""
+    def release(self, model: nn.Module) -> None:
+        """Let go of the model, or of a copy of it with the same names that takes its place."""
 
 
 class BoundMask:
@@ -105,11 +109,16 @@ class BoundMask:
             if isinstance(module, nn.modules.batchnorm._BatchNorm) and (everywhere or module in self._frozen_norms):
                 module.eval()
 
-    def release(self) -> None:
+    @property
+    def divides(self) -> bool:
+        """Whether it runs through tensors: some of their entries may move and others may not."""
+        return bool(self._partial)
+
+    def release(self, model: nn.Module) -> None:
         """Remove the hooks and give every parameter its own `requires_grad` back."""
         for hook in self._hooks:
             hook.remove()
-        for name, parameter in self._model.named_parameters():
+        for name, parameter in model.named_parameters():
             parameter.requires_grad_(self._required[name])
 
 

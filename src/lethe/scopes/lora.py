@@ -63,6 +63,8 @@ class LoRA(Scope):
 class BoundAdapters:
     """Adapters at work in one model; everything else is frozen."""
 
+    divides = False
+
     def __init__(self, model: nn.Module, merge: bool) -> None:
         self._model, self._merge = model, merge
         model.requires_grad_(False)
@@ -78,8 +80,8 @@ class BoundAdapters:
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
 
-    def release(self) -> None:
+    def release(self, model: nn.Module) -> None:
         """Merge the adapters where that was asked for, and let every weight be differentiable again."""
         if self._merge:
-            adapters.merge(self._model)
-        self._model.requires_grad_(True)
+            adapters.merge(model)
+        model.requires_grad_(True)

@@ -5,18 +5,22 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lethe import configure, models
+from lethe.feeds import Draw
+from lethe.measuring import evaluation
 from lethe.methods.base import settings
 from lethe.problem import Problem
 from lethe.run import Run
 from lethe.scopes import LoRA, Mask, Scope
 from lethe.steps import Step, Terms
 from lethe.testing.require import difference, disturbed, name_of, require, require_unchanged, same_bits, state_of
+from lethe.training_loss import training_loss
 from lethe.weighting import Weighting
 
 
@@ -82,7 +86,8 @@ def _check_adapters(scope: LoRA, problem: Problem) -> None:
             made.append(model)
     require_unchanged(problem, before, who)
     # Where the base is changed too (and given back by the adapter), outputs agree to rounding alone.
-    unlike = (problem.task.outputs(problem.model, batch) - problem.task.outputs(made[0], batch)).abs().max()
+    with evaluation(problem.model), evaluation(made[0]):
+        unlike = (problem.task.outputs(problem.model, batch) - problem.task.outputs(made[0], batch)).abs().max()
     require(float(unlike) < 1e-3, f"{who} changes what the model puts out before anything is trained")
     require(any(p.requires_grad for p in made[0].parameters()), f"{who} leaves no weight to move")
     differs = difference(*made)
@@ -159,13 +164,15 @@ def _stepped(step: Step, problem: Problem, learning_rate: float) -> tuple[nn.Mod
             frozen.requires_grad_(False)
         weights = weights[-1:]
     optimizer = step.optimizer(weights, learning_rate, 0.0) or torch.optim.SGD(weights, lr=learning_rate)
-    values = step(model, Terms([evaluated]), optimizer)
+    prepared = {name: problem.task.prepare(examples.batch(torch.arange(8))) for name, (_, examples) in sets.items()}
+    training = partial(training_loss(problem, Run(seed=0), 0), model, Draw(**prepared, epoch=0, step=0))
+    values = step(model, Terms([evaluated], training=training), optimizer)
     return model, values
 
 
 def _terms(step: Step) -> frozenset[str]:
     """Return the terms to try a step on: those it needs, else the one that every method has."""
-    return step.needs or frozenset({"forget"})
+    return step.requirements() or frozenset({"forget"})
 
 
 def _weight(model: nn.Module, name: str) -> Tensor:
