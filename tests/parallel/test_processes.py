@@ -21,12 +21,10 @@ SHARDED = ("plain", "sam", "lora", "kl")
 def work(out: Path, count: int, names: tuple[str, ...], **environment: str) -> Path:
     """Run the worker in so many processes and return where it wrote."""
     out.mkdir()
-    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(count), "--rdzv-backend", "c10d"]
-    launcher += ["--rdzv-endpoint", "localhost:0", "-m"] if count > 1 else ["-m"]
-    command = [sys.executable, *(launcher if count > 1 else ["-m"]), "tests.parallel.worker", str(out), *names]
-    done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"} | environment, capture_output=True, text=True
-    )
+    several = ["torch.distributed.run", "--standalone", "--nproc_per_node", str(count), "-m"] if count > 1 else []
+    command = [sys.executable, "-m", *several, "tests.parallel.worker", str(out), *names]
+    variables = os.environ | {"OMP_NUM_THREADS": "1"} | environment
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return out
 

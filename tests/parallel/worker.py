@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -33,14 +35,9 @@ class Curve:
     def __init__(self) -> None:
         self.losses: list[dict[str, float]] = []
 
-    def bar(self, label: str, total: int):
-        import contextlib
-
-        @contextlib.contextmanager
-        def shown():
-            yield self
-
-        return shown()
+    @contextlib.contextmanager
+    def bar(self, label: str, total: int) -> Iterator[Bar]:
+        yield self
 
     def advance(self, count: int = 1, **values: float) -> None:
         if values:
