@@ -88,7 +88,7 @@ class Problem:
 
 
 _MEND = {
-    "retain": "give Problem(retain=...), or the whole training data with --data",
+    "retain": "give Problem(retain=...), or --retain, or the whole training data with --data",
     "holdout": "give Problem(holdout=...), or --holdout",
     "retrain": "give Problem(retrain=...)",
     "gold": "give Problem(gold=...), or --gold",

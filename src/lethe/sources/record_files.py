@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from lethe.errors import InputError
 from lethe.sources.records import Records, stem
@@ -31,8 +32,8 @@ def read_lines(path: Path, text: str) -> Records:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+            row = _parsed(line)
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path}:{number}: not JSON ({error}); write one object a line") from None
         if not isinstance(row, dict):
             raise InputError(f'{path}:{number}: not an object; write one a line, as {{"prompt": …, "answer": …}}')
@@ -48,15 +49,26 @@ def read_list(path: Path, text: str) -> Records:
         InputError: the file does not parse, or an entry is no object.
     """
     try:
-        rows = json.loads(text)
+        rows = _parsed(text)
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}: not whole JSON ({error.msg}); write a list of objects") from None
-    except RecursionError:
-        raise InputError(f"{path}: nested too deeply; write a list of objects") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not JSON ({error}); write a list of objects") from None
     for number, row in enumerate(rows):
         if not isinstance(row, dict):
             raise InputError(f'{path}, row {number}: not an object; write {{"prompt": …, "answer": …}}')
     return Records(str(path), stem(path), rows)
+
+
+def _parsed(text: str) -> Any:
+    """Return the value of a JSON text; raises ValueError, also where half a character is escaped."""
+    value = json.loads(text)
+    if "\\ud" in text.lower():
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("it escapes half of a surrogate pair, which is no character") from None
+    return value
 
 
 def read_csv(path: Path, text: str, delimiter: str) -> Records:
