@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from lethe.steps.base import Step, moving, norm
-from lethe.terms import Terms
+from lethe.steps.base import norm, restored, shift
+from lethe.steps.smoothed import TINY, SmoothedStep
+from lethe.terms import Gradients, Terms
 
 
 @dataclass(frozen=True)
-class SAM(Step):
+class SAM(SmoothedStep):
     """θ ← optimiser(θ, ∇L(θ + ρ ∇L(θ)/‖∇L(θ)‖₂)): two evaluations of the terms a step.
+
+    Against relearning L is the forget term alone (`on=forget`), and ∇ of the other terms at θ is added.
 
     Args:
         rho: radius ρ of the neighbourhood, in units of the weights.
+        on: the terms that L stands for: `all`, or the `forget` term.
 
-    Source: Foret et al. 2021, arXiv:2010.01412, eq. 2-3.
+    Source: Foret et al. 2021, arXiv:2010.01412, eq. 2-3; on the forget term, Fan et al. 2025, arXiv:2502.05374.
     """
 
     rho: float = 0.05
+    on: Literal["forget", "all"] = field(default="all", kw_only=True)
 
-    def __call__(self, model: nn.Module, terms: Terms, optimizer: torch.optim.Optimizer) -> Mapping[str, Tensor]:
-        """Update the weights once."""
-        weights = moving(optimizer)
-        optimizer.zero_grad(set_to_none=True)
-        values = terms.backward(weights)
-        climbed = [w for w in weights if w.grad is not None]
-        before = [w.detach().clone() for w in climbed]
-        with torch.no_grad():
-            gradients = [w.grad for w in climbed if w.grad is not None]
-            scale = self.rho / (norm(gradients) + 1e-12)
-            torch._foreach_add_(climbed, torch._foreach_mul(gradients, scale))
-        optimizer.zero_grad(set_to_none=True)
-        terms.backward(weights)
-        with torch.no_grad():
-            # Copied back, not subtracted: θ + e - e is not θ in floating point.
-            torch._foreach_copy_(climbed, before)
-        optimizer.step()
-        return values
+    def smoothed(self, weights: list[Tensor], terms: Terms, gradient: Gradients) -> Gradients:
+        """Return ∇L at the worst point nearby."""
+        with restored(weights):
+            shift(weights, gradient, float(self.rho / (norm(gradient) + TINY)))
+            return self.gradient(weights, terms)

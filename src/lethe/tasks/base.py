@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from lethe.errors import ConfigurationError
 from lethe.examples import Batch, Column, Examples
 from lethe.models import reinitialised
 
@@ -46,6 +47,19 @@ class Task(ABC):
     def sizes(self, columns: Mapping[str, Column]) -> Tensor | None:
         """Return how long each example is, [N], for work in batches of like lengths; None where all are alike."""
         return None
+
+    def with_drawn_targets(self, outputs: Tensor, batch: Batch, seed: int) -> Batch:
+        """Return the batch with targets drawn from what the model predicts, for estimates of curvature.
+
+        Args:
+            outputs: what the model predicts for the batch.
+            batch: the examples; their own targets are left out of account.
+            seed: the same seed and predictions give an example the same target in whatever part of a batch.
+
+        Raises:
+            ConfigurationError: such models predict no distribution.
+        """
+        raise ConfigurationError(f"{type(self).__name__} predicts no distribution to draw targets from")
 
     @abstractmethod
     def head(self, model: nn.Module) -> nn.Module:

@@ -17,6 +17,7 @@ from lethe.examples import Batch, Column, Examples
 from lethe.precision import full_precision
 from lethe.segments import mean_by_row, sum_by_row
 from lethe.tasks.base import Task, weighted_layers
+from lethe.tasks.drawing import drawn_classes
 from lethe.tasks.templates import QuestionAnswer, Template
 
 TOKENS, LENGTH, ANSWER_FROM, POOLED = "tokens", "length", "answer_from", "pooled"
@@ -128,6 +129,15 @@ class CausalLM(Task):
     def prepare(self, batch: Batch) -> Batch:
         """Return the batch with each example's weight in a mean over all tokens of the batch."""
         return batch.with_column(POOLED, _pooling(self.answer_lengths(batch)))
+
+    def with_drawn_targets(self, outputs: Tensor, batch: Batch, seed: int) -> Batch:
+        """Return the batch with each of the answers' tokens drawn from what the model predicts after the true ones."""
+        _, where = self._said(batch)
+        drawn = drawn_classes(outputs, batch.rows, self.answer_lengths(batch), seed)
+        tokens = batch.tensor(TOKENS).clone()
+        places = where.nonzero()
+        tokens[places[:, 0], places[:, 1] + 1] = drawn.to(tokens)
+        return batch.with_column(TOKENS, tokens)
 
     def sizes(self, columns: Mapping[str, Column]) -> Tensor:
         """Return the number of tokens of each example, [N]."""

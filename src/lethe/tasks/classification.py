@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from lethe.errors import ConfigurationError, InputError
 from lethe.examples import Batch, Examples
 from lethe.tasks.base import Task, weighted_layers
+from lethe.tasks.drawing import drawn_classes
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,11 @@ class Classification(Task):
     def losses_from(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Return the cross-entropy of each example, [B]."""
         return F.cross_entropy(outputs, self.labels(batch), reduction="none")
+
+    def with_drawn_targets(self, outputs: Tensor, batch: Batch, seed: int) -> Batch:
+        """Return the batch with labels drawn from the predicted probabilities."""
+        once = torch.ones(len(batch), dtype=torch.long)
+        return batch.with_column(self.label, drawn_classes(outputs, batch.rows, once, seed))
 
     def head(self, model: nn.Module) -> nn.Module:
         """Return the last layer.
