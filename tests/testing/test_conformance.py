@@ -11,6 +11,7 @@ from lethe.methods.baselines.finetune import FineTune
 from lethe.methods.baselines.retrain import Retrain
 from lethe.descent import Descent
 from lethe.problem import Problem
+from lethe.steps import TamperResistance
 from lethe.tasks import Classification
 from lethe.testing.language import tiny_language_problem
 
@@ -19,8 +20,13 @@ SETTINGS = {
     # A promise of a loop is kept or broken within a few epochs.
     ("method", "negmerge"): {"epochs": 2, "learning_rates": (1e-4, 1e-3), "weight_decays": (0.0,)},
     ("method", "prune_then_unlearn"): {"method": FineTune(epochs=2), "train_epochs": 4, "rewind_epoch": 2},
+    ("method", "tar"): {"safeguard_epochs": 1, "step": TamperResistance(attack_steps=4, rates=(1e-4, 1e-3))},
+    ("step", "tamper_resistance"): {"attack_steps": 4},
     ("attack", "relearn"): {"max_steps": 20},
     ("scope", "lora"): {"targets": ("hidden",)},
+    # Six tokens an answer; and a multiplier that moves from the first step.
+    ("method", "knowledge_unlearning"): {"ngram": 3},
+    ("method", "pdu"): {"dual_warmup_epochs": 0},
 }
 """What parts are made with; everything else has defaults."""
 
