@@ -149,9 +149,29 @@ METRICS: tuple[Entry, ...] = (
     Entry("gold_activation_distance", f"{_AUDITS}.distance:GoldActivationDistance"),
     Entry("feature_mapping", f"{_AUDITS}.recovery:FeatureMapping", row=17),
     Entry("head_recovery", f"{_AUDITS}.recovery:HeadRecovery", row=17),
+    Entry("forget_probability", f"{_AUDITS}.answers:ForgetProbability"),
+    Entry("forget_rouge", f"{_AUDITS}.answers:ForgetRouge"),
+    Entry("forget_truth_ratio", f"{_AUDITS}.truth:ForgetTruthRatio"),
+    Entry("truth_preference", f"{_AUDITS}.truth:TruthPreference"),
+    Entry("forget_quality", f"{_AUDITS}.truth:ForgetQuality"),
+    Entry("exact_memorization", f"{_AUDITS}.answers:ExactMemorization"),
+    Entry("extraction_strength", f"{_AUDITS}.answers:ExtractionStrength"),
+    Entry("retain_probability", f"{_AUDITS}.answers:RetainProbability"),
+    Entry("retain_rouge", f"{_AUDITS}.answers:RetainRouge"),
+    Entry("retain_truth_ratio", f"{_AUDITS}.truth:RetainTruthRatio"),
+    Entry("holdout_probability", f"{_AUDITS}.answers:HoldoutProbability"),
+    Entry("model_utility", f"{_AUDITS}.model_utility:ModelUtility"),
+    Entry("membership_loss", f"{_AUDITS}.text_membership:MembershipLoss"),
+    Entry("membership_zlib", f"{_AUDITS}.text_membership:MembershipZlib"),
+    Entry("membership_min_k", f"{_AUDITS}.text_membership:MembershipMinK"),
+    Entry("membership_min_k_plus_plus", f"{_AUDITS}.text_membership:MembershipMinKPlusPlus"),
+    Entry("membership_reference", f"{_AUDITS}.text_membership:MembershipReference"),
 )
 
-ATTACKS: tuple[Entry, ...] = (Entry("relearn", "lethe.auditing.attacks.relearn:Relearn"),)
+ATTACKS: tuple[Entry, ...] = (
+    Entry("relearn", "lethe.auditing.attacks.relearn:Relearn"),
+    Entry("relearn_text", "lethe.auditing.attacks.relearn:RelearnText"),
+)
 
 BENCHMARKS: tuple[Entry, ...] = ()
 

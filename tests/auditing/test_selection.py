@@ -2,10 +2,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pytest
+
 from lethe import catalogue
 from lethe.auditing.metrics.accuracy import ForgetAccuracy
 from lethe.auditing.metrics.recovery import FeatureMapping
 from lethe.auditing.selection import named
+from lethe.errors import ConfigurationError
+from lethe.tasks import Classification
+from lethe.testing.language import tiny_language_task
 
 
 @dataclass(frozen=True)
@@ -13,12 +18,22 @@ class MyOwnMetric(ForgetAccuracy):
     """Somebody's metric that no catalogue lists."""
 
 
-def test_nothing_chosen_means_the_whole_catalogue() -> None:
-    assert [name for name, _ in named("metric", None)] == list(catalogue.entries("metric"))
-    assert [name for name, _ in named("attack", None)] == list(catalogue.entries("attack"))
-    assert named("attack", ()) == []
+IMAGES, TEXT = Classification(classes=3), tiny_language_task()
+
+
+def test_nothing_chosen_means_all_that_work_on_such_models() -> None:
+    for kind in ("metric", "attack"):
+        images, text = ({name for name, _ in named(kind, None, task)} for task in (IMAGES, TEXT))
+        assert images | text == set(catalogue.entries(kind))
+        assert images.isdisjoint(text - {"weight_distance"})
+    assert named("attack", (), IMAGES) == []
+
+
+def test_one_that_works_on_other_models_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"forget_accuracy works on Classification, .* is CausalLM"):
+        named("metric", (ForgetAccuracy(),), TEXT)
 
 
 def test_every_part_has_a_name_of_its_own() -> None:
-    chosen = named("metric", (MyOwnMetric(), FeatureMapping(), FeatureMapping(bias=True)))
+    chosen = named("metric", (MyOwnMetric(), FeatureMapping(), FeatureMapping(bias=True)), IMAGES)
     assert [name for name, _ in chosen] == ["my_own_metric", "feature_mapping", "feature_mapping_2"]

@@ -23,6 +23,7 @@ SETTINGS = {
     ("method", "tar"): {"safeguard_epochs": 1, "step": TamperResistance(attack_steps=4, rates=(1e-4, 1e-3))},
     ("step", "tamper_resistance"): {"attack_steps": 4},
     ("attack", "relearn"): {"max_steps": 20},
+    ("attack", "relearn_text"): {"max_steps": 4, "evaluate_every": 2},
     ("scope", "lora"): {"targets": ("hidden",)},
     # Six tokens an answer; and a multiplier that moves from the first step.
     ("method", "knowledge_unlearning"): {"ngram": 3},
@@ -43,6 +44,12 @@ def made(kind: str, slug: str):
     found = catalogue.find(kind, slug)
     common = LANGUAGE if kind == "method" and speaks(slug) and issubclass(found, Descent) else {}
     return found(**common | SETTINGS.get((kind, slug), {}))
+
+
+def fitting(kind: str, slug: str, problem: Problem) -> Problem:
+    """The problem, or that of text where the metric or attack works on nothing else."""
+    alone = Classification not in catalogue.find(kind, slug).tasks
+    return tiny_language_problem() if alone else problem
 
 
 @pytest.fixture
@@ -76,9 +83,9 @@ def test_weightings_conform(slug, problem):
 
 @pytest.mark.parametrize("slug", catalogue.entries("metric"))
 def test_metrics_conform(slug, problem):
-    testing.check_metric(made("metric", slug), problem)
+    testing.check_metric(made("metric", slug), fitting("metric", slug, problem))
 
 
 @pytest.mark.parametrize("slug", catalogue.entries("attack"))
 def test_attacks_conform(slug, problem):
-    testing.check_attack(made("attack", slug), problem)
+    testing.check_attack(made("attack", slug), fitting("attack", slug, problem))

@@ -12,6 +12,7 @@ from torch import nn
 from lethe.auditing.attacks.base import Attack
 from lethe.auditing.evidence import Entry, Evidence
 from lethe.auditing.measure import Measurements, measure
+from lethe.auditing.measure_text import Asked, measure_text
 from lethe.auditing.metric import Metric, References, Rows, Score
 from lethe.auditing.scoring import Panel, Scores, entry, lacking, metric_seed, require_numbers
 from lethe.auditing.verdict import average_gap, verdict
@@ -20,7 +21,7 @@ from lethe.examples import Examples
 from lethe.models import check_finite, copied, fingerprint
 from lethe.problem import Problem
 from lethe.run import Run
-from lethe.tasks import Classification, device_of
+from lethe.tasks import CausalLM, Classification, device_of
 from lethe.versions import versions
 
 Skipped = list[dict[str, str]]
@@ -39,17 +40,21 @@ class Auditor:
         known: where measurements are kept.
         originals: further models trained on everything.
         resamples: bootstrap samples for confidence intervals.
+        texts: most examples of a set of text that are measured.
+        new_tokens: most tokens a language model may say to a prompt.
         retrain_seconds: what one gold model took, None where it was given.
     """
 
     problem: Problem
-    task: Classification
+    task: Classification | CausalLM
     metrics: Sequence[tuple[str, Metric]]
     attacks: Sequence[tuple[str, Attack]]
     run: Run
     known: Measurements
     originals: Sequence[nn.Module] = ()
     resamples: int = 200
+    texts: int = 400
+    new_tokens: int = 100
     retrain_seconds: float | None = None
     _scores: dict[tuple[str, ...], Scores] = field(default_factory=dict)
     _attacked: dict[tuple[str, str], Score] = field(default_factory=dict)
@@ -93,9 +98,17 @@ class Auditor:
         return {part: examples for part, examples in self._parts().items() if examples is not None}
 
     def _rows(self, model: nn.Module) -> Rows:
-        activations = any("activations" in metric.needs for _, metric in self.metrics)
+        needed = frozenset[str]().union(*(metric.needs for _, metric in self.metrics))
         moved = model if device_of(model) == self.run.device else copied(model).to(self.run.device)
-        return measure(moved, self.task, self._sets(), self.run, activations, self.known)
+        if isinstance(self.task, Classification):
+            return measure(moved, self.task, self._sets(), self.run, "activations" in needed, self.known)
+        sets = {
+            name: examples.sample(self.texts, self.run.generator("measured", name))
+            for name, examples in self._sets().items()
+        }
+        answered = frozenset({"forget", "retain"}) if "generation" in needed else frozenset[str]()
+        asked = Asked("moments" in needed, answered, self.new_tokens)
+        return measure_text(moved, self.task, sets, self.run, asked, self.known)
 
     def _compute(
         self, model: nn.Module, golds: Mapping[str, nn.Module], siblings: Sequence[nn.Module]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from lethe.measuring import EVALUATION_BATCH, evaluation
 from lethe.models import fingerprint
 from lethe.run import Run
 from lethe.store import Checkpoints, digest
-from lethe.tasks import Classification
+from lethe.tasks import Classification, Task
 
 
 class Measurements:
@@ -29,24 +30,22 @@ class Measurements:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._memory: dict[str, SetRows] = {}
+        self._memory: dict[str, tuple[dict[str, Tensor], dict[str, Any]]] = {}
         self._disk = Checkpoints(folder) if folder is not None else None
 
-    def load(self, key: str, examples: Examples) -> SetRows | None:
-        """Return what is known under the key, or None; the ids come from the examples, whose hash is in the key."""
+    def recall(self, key: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Return the tensors and facts under the key, or None."""
         if key not in self._memory and self._disk is not None:
             found = self._disk.load(key)
             if found is not None:
-                self._memory[key] = _unpack(found[0], examples)
+                self._memory[key] = found
         return self._memory.get(key)
 
-    def save(self, key: str, rows: SetRows) -> None:
-        """Keep the rows under the key."""
-        self._memory[key] = rows
+    def keep(self, key: str, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        """Keep the tensors and facts under the key."""
+        self._memory[key] = tensors, facts
         if self._disk is not None:
-            layers = {f"activations/{name}": value for name, value in rows.activations.items()}
-            tensors = {"labels": rows.labels, "logits": rows.logits, "features": rows.features, **layers}
-            self._disk.save(key, tensors, {})
+            self._disk.save(key, tensors, facts)
 
 
 def measure(
@@ -79,15 +78,16 @@ def measure(
     for name, examples in sets.items():
         layers = dict(task.layers(model)) if activations and name == "forget" else {}
         key = digest([*structure, examples.fingerprint, sorted(layers)])
-        rows = known.load(key, examples)
-        if rows is None:
-            rows = _forward(model, task, examples, run, layers, f"measuring the {name} set")
-            known.save(key, rows)
-        measured[name] = rows
-    return Rows(measured, _head(task, model), layer_weights(task, model))
+        found = known.recall(key)
+        if found is None:
+            found = _packed(_forward(model, task, examples, run, layers, f"measuring the {name} set")), {}
+            known.keep(key, *found)
+        # The ids come from the examples, whose hash is in the key.
+        measured[name] = _unpack(found[0], examples)
+    return Rows(measured, head_of(task, model), layer_weights(task, model))
 
 
-def layer_weights(task: Classification, model: nn.Module) -> dict[str, Tensor]:
+def layer_weights(task: Task, model: nn.Module) -> dict[str, Tensor]:
     """Return the weights of two or more dimensions under their layer's name, `layer.name` where not called `weight`."""
     return {
         layer if name == "weight" else f"{layer}.{name}": weight.detach()
@@ -164,11 +164,17 @@ def _finite(logits: Tensor, examples: Examples) -> Tensor:
     return logits
 
 
-def _head(task: Classification, model: nn.Module) -> tuple[Tensor, Tensor | None]:
+def head_of(task: Task, model: nn.Module) -> tuple[Tensor, Tensor | None]:
+    """Return weight and bias of the last layer; raises InputError where it is not linear."""
     head = task.head(model)
     if not isinstance(head, nn.Linear):
         raise InputError(f"the head is a {type(head).__name__}; name the last linear layer with head_name")
     return head.weight.detach(), head.bias.detach() if head.bias is not None else None
+
+
+def _packed(rows: SetRows) -> dict[str, Tensor]:
+    layers = {f"activations/{name}": value for name, value in rows.activations.items()}
+    return {"labels": rows.labels, "logits": rows.logits, "features": rows.features, **layers}
 
 
 def _unpack(tensors: Mapping[str, Tensor], examples: Examples) -> SetRows:

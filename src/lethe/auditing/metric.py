@@ -9,6 +9,9 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
+from lethe.auditing.text_rows import TextRows
+from lethe.tasks import Classification, Task
+
 SetName = Literal["forget", "retain", "holdout"]
 
 
@@ -36,14 +39,21 @@ class Rows:
     """Everything measured of one model.
 
     Attributes:
-        sets: `forget`, and `retain` and `holdout` where the problem has them.
+        sets: of a classifier: `forget`, and `retain` and `holdout` where the problem has them.
         head: weight [C, D] and bias [C] (None without one) of the last layer.
         weights: layer name to its weight, as it is (a reference, not a copy).
+        texts: of a language model: the same sets, and whatever else was measured.
     """
 
     sets: Mapping[str, SetRows]
     head: tuple[Tensor, Tensor | None]
     weights: Mapping[str, Tensor]
+    texts: Mapping[str, TextRows] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of examples of each set."""
+        return {name: len(part.ids) for name, part in (*self.sets.items(), *self.texts.items())}
 
     def __getitem__(self, name: str) -> SetRows:
         return self.sets[name]
@@ -81,10 +91,13 @@ class Metric(ABC):
         title: what tables call it.
         unit: `%` (values are fractions in [0, 1]), `nats`, or empty.
         kind: what it speaks of.
+        tasks: the kinds of model it can be measured of.
         goal: which value is best: gold's (`gold`), the largest (`max`) or the smallest (`min`).
-        needs: what must be there: `retain`, `holdout`, `gold`, `two golds`, `originals`, `siblings`, `activations`.
+        needs: what must be there: `retain`, `holdout`, `gold`, `two golds`, `originals`, `siblings`, `activations`,
+            and of a language model `generation` (its own answers) and `moments` (of log p over the vocabulary).
         resample: whether the value may be recomputed on resampled examples for a confidence interval (cheap enough).
-            Resampled rows hold ids, labels and logits only; a metric that reads more of them sets it to False.
+            Resampled rows hold ids, labels and logits only, and of texts what `TextRows.each` gives; a metric that
+            reads more of them sets it to False.
     """
 
     title: ClassVar[str]
@@ -92,6 +105,7 @@ class Metric(ABC):
     kind: ClassVar[Literal["forgetting", "utility", "privacy", "distance", "recovery"]]
     goal: ClassVar[Literal["gold", "max", "min"]] = "gold"
     needs: ClassVar[frozenset[str]] = frozenset()
+    tasks: ClassVar[tuple[type[Task], ...]] = (Classification,)
     resample: ClassVar[bool] = True
 
     @abstractmethod
@@ -109,4 +123,4 @@ class Metric(ABC):
 
         One forget example for a share, a millionth otherwise; a share of another set overrides it.
         """
-        return 1 / len(rows["forget"].ids) if self.unit == "%" else 1e-6
+        return 1 / rows.counts["forget"] if self.unit == "%" else 1e-6

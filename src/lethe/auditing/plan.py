@@ -19,7 +19,7 @@ from lethe.errors import ConfigurationError
 from lethe.models import check_finite, copied
 from lethe.problem import Problem
 from lethe.run import Run
-from lethe.tasks import as_classification, device_of
+from lethe.tasks import CausalLM, Classification, device_of
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Audit:
         attacks: the attacks to carry out; None for every one of the catalogue.
         golds: gold models to retrain where the problem has none but can retrain.
         resamples: bootstrap samples of the examples for confidence intervals; 0 leaves that uncertainty out.
+        texts: most examples of a set of text that are measured, a random sample of larger sets.
+        new_tokens: most tokens a language model may say to a prompt.
         folder: where to keep what was measured, so that an interrupted audit goes on; None keeps it in memory.
     """
 
@@ -38,6 +40,8 @@ class Audit:
     attacks: tuple[Attack, ...] | None = None
     golds: int = 3
     resamples: int = 200
+    texts: int = 400
+    new_tokens: int = 100
     folder: Path | None = None
 
     def __call__(
@@ -68,7 +72,7 @@ class Audit:
 
         Raises:
             InputError: the data or a model are wrong, or the model's outputs are not finite.
-            ConfigurationError: the problem is not one of classification, or an option is out of range.
+            ConfigurationError: the task is one nothing is measured of, or an option is out of range.
         """
         auditor = self.on(problem, originals=originals, run=run)
         return auditor(model, name=name, method=method, cost=cost, retrain_seconds=retrain_seconds, siblings=siblings)
@@ -80,7 +84,10 @@ class Audit:
         """
         self._check()
         problem.check()
-        task, run = as_classification(problem.task, "the audit"), run or Run(device=device_of(problem.model))
+        run = run or Run(device=device_of(problem.model))
+        metrics, attacks = named("metric", self.metrics, problem.task), named("attack", self.attacks, problem.task)
+        if not isinstance(problem.task, (Classification, CausalLM)):
+            raise ConfigurationError(f"nothing is measured of a {type(problem.task).__name__}; audit another problem")
         problem, seconds = with_gold(problem, self.golds, run)
         if device_of(problem.model) != run.device:
             problem = replace(problem, model=copied(problem.model).to(run.device))
@@ -88,13 +95,15 @@ class Audit:
             check_finite(gold, f"gold model {i}")
         return Auditor(
             problem=problem,
-            task=task,
-            metrics=named("metric", self.metrics),
-            attacks=named("attack", self.attacks),
+            task=problem.task,
+            metrics=metrics,
+            attacks=attacks,
             run=run,
             known=Measurements(self.folder),
             originals=originals,
             resamples=self.resamples,
+            texts=self.texts,
+            new_tokens=self.new_tokens,
             retrain_seconds=seconds,
         )
 
@@ -111,6 +120,9 @@ class Audit:
         return [auditor(model, name=name) for name, model in models.items()]
 
     def _check(self) -> None:
+        for option, value in (("texts", self.texts), ("new_tokens", self.new_tokens)):
+            if value < 1:
+                raise ConfigurationError(f"{option} must be at least 1, not {value}")
         for option, value in (("golds", self.golds), ("resamples", self.resamples)):
             if value < 0:
                 raise ConfigurationError(f"{option} must not be negative, not {value}")

@@ -16,15 +16,17 @@ def draws(rows: Rows, count: int, generator: torch.Generator) -> Iterator[dict[s
     One sample serves all models of an audit: they are measured on the same examples, so their errors are paired.
     """
     for _ in range(count):
-        yield {
-            name: torch.randint(len(part.ids), (len(part.ids),), generator=generator)
-            for name, part in rows.sets.items()
-        }
+        yield {name: torch.randint(count, (count,), generator=generator) for name, count in rows.counts.items()}
 
 
 def resampled(rows: Rows, drawn: Mapping[str, Tensor]) -> Rows:
-    """Return the rows at these positions: ids, labels and logits, which is what resampled metrics may read."""
-    return Rows({name: _take(part, drawn[name]) for name, part in rows.sets.items()}, rows.head, rows.weights)
+    """Return the rows at these positions: all that resampled metrics may read."""
+    return Rows(
+        {name: _take(part, drawn[name]) for name, part in rows.sets.items()},
+        rows.head,
+        rows.weights,
+        {name: part.take(drawn[name]) for name, part in rows.texts.items()},
+    )
 
 
 def resampled_references(references: References, drawn: Mapping[str, Tensor]) -> References:

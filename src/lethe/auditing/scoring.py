@@ -23,6 +23,8 @@ _MENDS = {
     "originals": "needs a further model trained on everything from another seed; give originals=...",
     "siblings": "needs a further model unlearned in the same way from another seed; give siblings=...",
     "activations": "needs layer activations, which were not measured",
+    "generation": "needs what the model generates, which was not asked for",
+    "moments": "needs the moments of log p over the vocabulary, which were not measured",
 }
 
 
@@ -105,14 +107,18 @@ def metric_seed(run: Run) -> int:
 
 def lacking(metric: Metric, references: References) -> str | None:
     """Return why the metric cannot be computed with these references, or None where it can."""
+    original = references.original
+    forget, text = original.sets.get("forget"), original.texts.get("forget")
     there = {
-        "retain": "retain" in references.original.sets,
-        "holdout": "holdout" in references.original.sets,
+        "retain": "retain" in original.counts,
+        "holdout": "holdout" in original.counts,
         "gold": bool(references.gold),
         "two golds": len(references.gold) > 1,
         "originals": bool(references.originals),
         "siblings": bool(references.siblings),
-        "activations": bool(references.original["forget"].activations),
+        "activations": forget is not None and bool(forget.activations),
+        "generation": text is not None and bool(text.generated),
+        "moments": text is not None and text.log.mean is not None,
     }
     missing = next((need for need in _MENDS if need in metric.needs and not there[need]), None)
     return _MENDS[missing] if missing else None

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lethe.api import unlearn
 from lethe.auditing.attacks.base import Attack
 from lethe.auditing.measure import measure
+from lethe.auditing.measure_text import Asked, measure_text
 from lethe.auditing.metric import Metric, References, Rows, Score
 from lethe.errors import ConfigurationError, LetheError
 from lethe.examples import concatenate
@@ -20,7 +21,7 @@ from lethe.methods.baselines.finetune import FineTune
 from lethe.models import copied
 from lethe.problem import Problem
 from lethe.run import Run
-from lethe.tasks import Classification
+from lethe.tasks import CausalLM, as_classification
 from lethe.testing.parts import check_declared
 from lethe.testing.require import disturbed, name_of, require, require_unchanged, state_of, stripped
 
@@ -32,7 +33,8 @@ def check_metric(metric: Metric, problem: Problem) -> None:
 
     Args:
         metric: the metric with its settings.
-        problem: a problem with retain, holdout, two gold models and a way to retrain: `tiny_problem()`.
+        problem: a problem with retain, holdout, two gold models and a way to retrain: `tiny_problem()`, or
+            `tiny_language_problem()` for a metric of language models.
 
     Raises:
         AssertionError: a promise is broken; the line names the metric and the promise.
@@ -103,11 +105,15 @@ def _measured(metric: Metric, problem: Problem) -> tuple[Rows, References]:
     named = {"forget": problem.forget, "retain": problem.kept, "holdout": problem.holdout}
     sets = {n: e for n, e in named.items() if e is not None and (n == "forget" or n in metric.needs)}
     task = problem.task
-    require(isinstance(task, Classification), "metrics are tried on a problem of classification")
-    assert isinstance(task, Classification)
+    who = name_of(metric)
+    require(isinstance(task, metric.tasks), f"{who} is tried on a {type(task).__name__}, which is none of its tasks")
 
     def read(model: nn.Module) -> Rows:
-        return measure(model, task, sets, Run(), activations="activations" in metric.needs)
+        if isinstance(task, CausalLM):
+            generated = frozenset({"forget", "retain"}) if "generation" in metric.needs else frozenset[str]()
+            return measure_text(model, task, sets, Run(), Asked("moments" in metric.needs, generated, 12))
+        classification = as_classification(task, who)
+        return measure(model, classification, sets, Run(), activations="activations" in metric.needs)
 
     def tuned(seed: int) -> Rows:
         return read(unlearn(problem, FineTune(epochs=1), seed=seed).model)
@@ -128,4 +134,6 @@ def _measured(metric: Metric, problem: Problem) -> tuple[Rows, References]:
 def _tensors(rows: Rows) -> Iterator[Tensor]:
     for examples in rows.sets.values():
         yield from (examples.labels, examples.logits, examples.features, *examples.activations.values())
+    for texts in rows.texts.values():
+        yield from (texts.log.log_probs, texts.log.greedy, texts.right, texts.wrong, texts.recall)
     yield from rows.weights.values()

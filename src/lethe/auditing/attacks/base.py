@@ -10,6 +10,7 @@ from torch import nn
 from lethe.auditing.metric import Score
 from lethe.problem import Problem
 from lethe.run import Run
+from lethe.tasks import Classification, Task
 
 
 class Attack(ABC):
@@ -18,6 +19,7 @@ class Attack(ABC):
     Class attributes:
         title: what tables call it.
         unit: unit of the value, as for metrics; empty for a count.
+        tasks: the kinds of model it attacks.
         goal: which value is best, as for metrics.
         needs: the optional parts of Problem it reads.
     """
@@ -27,6 +29,7 @@ class Attack(ABC):
     kind: ClassVar[Literal["recovery"]] = "recovery"
     goal: ClassVar[Literal["gold", "max", "min"]] = "gold"
     needs: ClassVar[frozenset[str]] = frozenset()
+    tasks: ClassVar[tuple[type[Task], ...]] = (Classification,)
 
     @abstractmethod
     def __call__(self, model: nn.Module, problem: Problem, run: Run) -> Score:
@@ -40,7 +43,7 @@ class Attack(ABC):
             run: seed, device and progress.
 
         Returns:
-            The value, and in the details the `curve` ([step, forget accuracy] pairs), `cost` (steps and seconds) and
+            The value, and in the details the `curve` ([step, what has come back] pairs), `cost` (steps and seconds) and
             `censored` where the attack gave up at its limit and the true value lies beyond.
         """
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lethe.auditing.metric import Metric, References, Rows, Score
 from lethe.errors import InputError
+from lethe.tasks import CausalLM, Classification, Task
 
 Layers = Mapping[str, Tensor]
 
@@ -26,6 +27,7 @@ class WeightDistance(Metric):
 
     title: ClassVar[str] = "Weight distance"
     kind: ClassVar[Literal["distance"]] = "distance"
+    tasks: ClassVar[tuple[type[Task], ...]] = (Classification, CausalLM)
     resample: ClassVar[bool] = False
 
     def __call__(self, rows: Rows, against: References, seed: int = 0) -> Score:

@@ -1,0 +1,212 @@
+"""Measure a language model once: one pass over every different prompt and answer serves every metric."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lethe.auditing.measure import Measurements, head_of, layer_weights
+from lethe.auditing.metric import Rows
+from lethe.auditing.text.rouge import rouge
+from lethe.auditing.text.tokens import TokenLog
+from lethe.auditing.text_rows import TextRows
+from lethe.auditing.token_logs import Pair, token_logs
+from lethe.errors import InputError
+from lethe.examples import Examples
+from lethe.generation import greedy
+from lethe.models import fingerprint
+from lethe.run import Run
+from lethe.store import digest
+from lethe.tasks import CausalLM
+from lethe.tasks.causal_lm import ANSWER_FROM, LENGTH, TOKENS
+
+PARAPHRASED, WRONG = "paraphrased_answer", "perturbed_answer"
+_NOTHING = torch.empty(0, dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be measured beside the probabilities of answers.
+
+    Args:
+        moments: mean and deviation of log p over the vocabulary.
+        generated: names of the sets whose prompts the model answers itself.
+        new_tokens: most tokens of such an answer.
+        whole: most tokens of prompt and answer together; 0 sets no limit but the model's context.
+    """
+
+    moments: bool = False
+    generated: frozenset[str] = field(default_factory=frozenset)
+    new_tokens: int = 100
+    whole: int = 0
+
+
+def measure_text(
+    model: nn.Module,
+    task: CausalLM,
+    sets: Mapping[str, Examples],
+    run: Run,
+    asked: Asked = Asked(),
+    known: Measurements | None = None,
+) -> Rows:
+    """Forward every different prompt and answer of the sets once, generate once a prompt, and return what metrics read.
+
+    A set may have the columns `paraphrased_answer` (text) and `perturbed_answer` (a list of texts, any number a row).
+
+    Args:
+        model: the model, on the run's device; its modes are given back afterwards.
+        task: how the model is fed and read.
+        sets: `forget`, and whatever else there is.
+        run: device, progress, and the meter of examples forwarded.
+        asked: what else to measure.
+        known: earlier measurements, which are looked up first and added to.
+
+    Returns:
+        The rows, on the CPU; head and weights refer to the model's own.
+
+    Raises:
+        InputError: a log-probability is not finite, or an answer is longer than the context.
+    """
+    known = known if known is not None else Measurements()
+    contents = {name: examples.fingerprint for name, examples in sets.items()}
+    what = [asked.moments, sorted(asked.generated & sets.keys()), asked.new_tokens, asked.whole]
+    key = digest([fingerprint(model), repr(model), repr(task), contents, what])
+    found = known.recall(key)
+    if found is None:
+        found = _measured(model, task, sets, run, asked)
+        known.keep(key, *found)
+    texts = {name: _unpack(name, *found, examples) for name, examples in sets.items()}
+    return Rows({}, head_of(task, model), layer_weights(task, model), texts)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One example as pairs of prompt and answer in tokens: the true answer, its paraphrase, the wrong ones."""
+
+    said: Pair
+    right: Pair
+    wrong: tuple[Pair, ...]
+
+
+def _measured(
+    model: nn.Module, task: CausalLM, sets: Mapping[str, Examples], run: Run, asked: Asked
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return everything measured as tensors and facts, each under `set/name`."""
+    rows = {name: _rows(task, examples) for name, examples in sets.items()}
+    pairs = [pair for some in rows.values() for row in some for pair in (row.said, row.right, *row.wrong)]
+    whole = token_logs(model, task, pairs, run, asked.moments, "measuring answers")
+    means = whole.means(whole.log_probs)
+    texts = _generated(model, task, {name: rows[name] for name in sets if name in asked.generated}, run, asked)
+    tensors: dict[str, Tensor] = {}
+    facts: dict[str, Any] = {"generated": texts}
+    first = 0
+    for name, examples in sets.items():
+        counts = [2 + len(row.wrong) for row in rows[name]]
+        starts = torch.tensor([first, *accumulate(counts, initial=first)][1:-1])
+        first += sum(counts)
+        log = whole.take(starts)
+        tensors |= {f"{name}/{part}": value for part, value in vars(log).items() if value is not None}
+        tensors[f"{name}/right"] = means[starts + 1]
+        tensors[f"{name}/wrong"] = _wrong(means, starts, counts)
+        tensors[f"{name}/recall"] = rouge(_answers(examples), texts[name]) if name in texts else _NOTHING.clone()
+        end = task.tokenizer.eos_token_id
+        facts[f"{name}/ended"] = all(len(row.said[1]) > 1 and row.said[1][-1] == end for row in rows[name])
+        facts[f"{name}/options"] = PARAPHRASED not in examples.columns and any(row.wrong for row in rows[name])
+    return tensors, facts
+
+
+def _rows(task: CausalLM, examples: Examples) -> list[_Row]:
+    tokens, lengths, starts = (examples.tensor(name) for name in (TOKENS, LENGTH, ANSWER_FROM))
+    paraphrases = examples.columns.get(PARAPHRASED, [None] * len(examples))
+    perturbed = examples.columns.get(WRONG, [None] * len(examples))
+    encoded: dict[str, tuple[int, ...]] = {}
+    rows = []
+    for i, name in enumerate(examples.ids):
+        whole, start = tokens[i, : int(lengths[i])].tolist(), int(starts[i])
+        given = tuple(whole[:start])
+
+        def other(answer: str, given: tuple[int, ...] = given, name: str = name) -> Pair:
+            if answer not in encoded:
+                encoded[answer] = tuple(task.template.said(answer, task.tokenizer))
+            if len(given) + len(encoded[answer]) > task.context:
+                raise InputError(f"'{name}': a paraphrased or wrong answer is longer than the context; shorten it")
+            return given, encoded[answer]
+
+        said = given, tuple(whole[start:])
+        paraphrase, wrong = paraphrases[i], perturbed[i]
+        rows.append(_Row(said, other(paraphrase) if paraphrase else said, tuple(map(other, wrong or ()))))
+    return rows
+
+
+def _wrong(means: Tensor, starts: Tensor, counts: Sequence[int]) -> Tensor:
+    """Return the means of the wrong answers of each row, [N, K], NaN where a row has fewer."""
+    found = means.new_full((len(counts), max(counts, default=2) - 2), torch.nan)
+    for row, (start, count) in enumerate(zip(starts.tolist(), counts, strict=True)):
+        found[row, : count - 2] = means[start + 2 : start + count]
+    return found
+
+
+def _generated(
+    model: nn.Module, task: CausalLM, rows: Mapping[str, Sequence[_Row]], run: Run, asked: Asked
+) -> dict[str, list[str]]:
+    """Return what the model says greedily after the prompts of each set; nothing where a prompt has no token."""
+    prompts = list(dict.fromkeys(row.said[0] for some in rows.values() for row in some if row.said[0]))
+    limits = [_limit(len(prompt), task.context, asked) for prompt in prompts]
+    said: dict[tuple[int, ...], str] = {}
+    size = 256  # prompts between two looks at the clock
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    with run.progress.bar("generating answers", len(prompts)) as bar:
+        for first in range(0, len(order), size):
+            run.interrupt_point()
+            some = order[first : first + size]
+            found = greedy(
+                model, [prompts[i] for i in some], [limits[i] for i in some], _ends(model, task), device=run.device
+            )
+            for i, tokens in zip(some, found, strict=True):
+                said[prompts[i]] = task.tokenizer.decode(tokens, skip_special_tokens=True).strip()
+            bar.advance(len(some))
+    return {name: [said.get(row.said[0], "") for row in some] for name, some in rows.items()}
+
+
+def _limit(given: int, context: int, asked: Asked) -> int:
+    """Return the most tokens of an answer to a prompt of so many."""
+    room = min(asked.new_tokens, context - given)
+    return max(min(room, asked.whole - given) if asked.whole else room, 0)
+
+
+def _ends(model: nn.Module, task: CausalLM) -> list[int]:
+    """Return the tokens that end an answer: the tokenizer's, and those the model's own generation stops at."""
+    generation: Any = getattr(model, "generation_config", None)
+    own = generation.eos_token_id if generation is not None else None
+    ends = [task.tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])]
+    return [end for end in dict.fromkeys(ends) if end is not None]
+
+
+def _answers(examples: Examples) -> list[str]:
+    return [str(answer) for answer in np.asarray(examples["answer"])]
+
+
+def _unpack(name: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any], examples: Examples) -> TextRows:
+    def part(what: str) -> Tensor:
+        return tensors[f"{name}/{what}"]
+
+    log = TokenLog(
+        part("log_probs"), part("greedy"), part("offsets"), tensors.get(f"{name}/mean"), tensors.get(f"{name}/std")
+    )
+    return TextRows(
+        ids=examples.ids,
+        answers=tuple(_answers(examples)),
+        log=log,
+        ended=facts[f"{name}/ended"],
+        right=part("right"),
+        wrong=part("wrong"),
+        options=facts[f"{name}/options"],
+        generated=tuple(facts["generated"].get(name, ())),
+        recall=part("recall"),
+    )

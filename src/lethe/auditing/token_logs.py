@@ -1,0 +1,90 @@
+"""Token logs of many prompts and answers: each different one goes through the model once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from lethe.auditing.text.reading import token_log
+from lethe.auditing.text.tokens import TokenLog, joined
+from lethe.examples import Batch
+from lethe.measuring import evaluation
+from lethe.run import Run
+from lethe.tasks import CausalLM
+from lethe.tasks.causal_lm import ANSWER_FROM, LENGTH, TOKENS
+
+Pair = tuple[tuple[int, ...], tuple[int, ...]]
+"""The tokens of a prompt and those of its answer."""
+
+TOKENS_AT_ONCE = {"cpu": 2048}  # more do not fit the caches of a processor, and take it longer
+MOST_TOKENS = 16_384
+MOST_LOGITS = 2**28  # 1 GiB in float32
+
+
+def token_logs(
+    model: nn.Module, task: CausalLM, pairs: Sequence[Pair], run: Run, moments: bool = False, label: str = "reading"
+) -> TokenLog:
+    """Return the token log of each pair of prompt and answer, in their order; equal pairs are forwarded once.
+
+    Pairs of like length go through the model together, without padding on the left, and the head maps the positions
+    of answers alone.
+
+    Args:
+        model: the model, on the run's device.
+        task: how it is read.
+        pairs: N prompts with their answers, in tokens, the answer's end included.
+        run: device, progress, and the meter of examples forwarded.
+        moments: also measure mean and deviation of log p over the vocabulary, which Min-k++ reads.
+        label: what progress calls the work.
+
+    Raises:
+        InputError: a log-probability is not finite.
+    """
+    distinct = sorted(dict.fromkeys(pairs), key=_size, reverse=True)
+    logs = []
+    most = _most(model, task, run)
+    with evaluation(model), torch.inference_mode(), run.progress.bar(label, len(distinct)) as bar:
+        for together in _batches(distinct, most):
+            run.interrupt_point()
+            batch = _batch(together).to(run.device)
+            with run.autocast():
+                logits = task.outputs(model, batch)
+            logs.append(token_log(logits, task.targets(batch), task.answer_lengths(batch), moments))
+            run.cost.examples += len(together)
+            bar.advance(len(together))
+    place = {pair: i for i, pair in enumerate(distinct)}
+    return joined(logs).take([place[pair] for pair in pairs])
+
+
+def _size(pair: Pair) -> int:
+    return len(pair[0]) + len(pair[1])
+
+
+def _most(model: nn.Module, task: CausalLM, run: Run) -> int:
+    """Return how many tokens go through the model at a time."""
+    head: Any = task.head(model)
+    return min(TOKENS_AT_ONCE.get(run.device.type, MOST_TOKENS), MOST_LOGITS // len(head.weight))
+
+
+def _batches(pairs: Sequence[Pair], most: int) -> Iterator[Sequence[Pair]]:
+    """Yield runs of pairs, longest first, that hold at most so many tokens with their padding."""
+    first = 0
+    while first < len(pairs):
+        count = max(1, most // _size(pairs[first]))
+        yield pairs[first : first + count]
+        first += count
+
+
+def _batch(pairs: Sequence[Pair]) -> Batch:
+    tokens = torch.zeros(len(pairs), max(map(_size, pairs)), dtype=torch.long)
+    for row, (given, said) in enumerate(pairs):
+        tokens[row, : len(given) + len(said)] = torch.tensor(given + said)
+    columns = {
+        TOKENS: tokens,
+        LENGTH: torch.tensor([_size(pair) for pair in pairs]),
+        ANSWER_FROM: torch.tensor([len(given) for given, _ in pairs]),
+    }
+    return Batch(torch.arange(len(pairs)), columns)
