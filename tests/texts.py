@@ -59,5 +59,5 @@ def rows_of(examples: Examples) -> list[dict[str, object]]:
 
 def write_lines(path: Path, rows: Sequence[object]) -> str:
     """Write JSON Lines and return the path."""
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
     return str(path)

@@ -52,6 +52,8 @@ def test_too_long_is_refused_unless_the_user_chose():
         fitting("error").fit(texts(SHORT, LONG, HOPELESS), "--forget")
     assert "d.jsonl:2: 'e1' has 16 tokens, but the context is 10; too long are 2 of 3 examples" in str(caught.value)
     assert "--too-long drop" in str(caught.value)
+    with pytest.raises(InputError, match="'e0' has 11 tokens"):
+        fitting("error").fit(texts((words(4), words(3))), "--forget")
 
 
 def test_dropping_says_how_many():

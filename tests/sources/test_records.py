@@ -158,6 +158,7 @@ def put(path, content):
         ("d.jsonl", '{"prompt": "\\uD83D\\uDE00"}\n{"prompt": "\\uD83D"}', "d.jsonl:2: not JSON (it escapes half"),
         ("d.json", '[{"prompt": "\\uD83D"}]', "d.json: not JSON (it escapes half"),
         ("d.csv", 'prompt,answer\na,b\n"c\nd",e,f\n', "d.csv:3: has 3 fields, the first line names 2"),
+        ("d.csv", 'prompt,answer\n"a\nb",c\nd\n', "d.csv:4: has 1 fields"),
         ("d.csv", 'prompt,answer\na,b\n"c"d,e\n', "d.csv:3: not CSV"),
         ("d.csv", 'prompt,answer\na,b\n"c', "d.csv:3: not CSV"),
         ("d.csv", "prompt,prompt\na,b\n", "d.csv:1: the name 'prompt' stands twice"),
