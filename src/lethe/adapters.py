@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,15 +82,49 @@ def adapter_parameters(model: nn.Module) -> Iterator[nn.Parameter]:
             yield parameter
 
 
+def factors(layer: Any) -> tuple[Tensor, Tensor, float]:
+    """Return A [r, d_in], B [d_out, r] and the scale c of an adapted layer."""
+    return layer.lora_A[NAME].weight, layer.lora_B[NAME].weight, layer.scaling[NAME]
+
+
 @torch.no_grad()
 def merge(model: nn.Module) -> None:
     """Add every adapter to its weight, W ← W + c·B·A, and take it out, in place."""
-    for name, layer in adapted_layers(model).items():
+    for layer in adapted_layers(model).values():
         layer.merge()
-        parent, _, own = name.rpartition(".")
-        setattr(model.get_submodule(parent), own, layer.get_base_layer())
+    remove(model)
+
+
+def remove(model: nn.Module) -> None:
+    """Take every adapter out, in place; the weights stay as they are."""
+    for name, layer in adapted_layers(model).items():
+        parent = model.get_submodule(name.rpartition(".")[0])
+        setattr(parent, name.rpartition(".")[2], layer.get_base_layer())
     adapted: Any = model
-    adapted.peft_config = {}
+    del adapted.peft_config
+
+
+@torch.no_grad()
+def rebase(model: nn.Module, first: Mapping[str, tuple[Tensor, Tensor]]) -> None:
+    """Make adapters beside W - c·B_0·A_0 adapters of twice the rank beside W, which compute the same, in place.
+
+    B·A - B_0·A_0 is the product of (B, -B_0) and (A; A_0), so the result loads on the original like any adapter.
+
+    Args:
+        model: its weights are W already.
+        first: A_0 and B_0 by the name of the layer.
+    """
+    adapted: Any = model
+    config = adapted.peft_config[NAME]
+    last = {name: factors(layer)[:2] for name, layer in adapted_layers(model).items()}
+    remove(model)
+    targets = sorted(config.target_modules)
+    inject(model, targets, 2 * config.r, 2 * config.lora_alpha, config.lora_dropout, seed=0)
+    for name, layer in adapted_layers(model).items():
+        a, b, _ = factors(layer)
+        (a_now, b_now), (a_first, b_first) = last[name], first[name]
+        a.copy_(torch.cat([a_now, a_first.to(a_now)]))
+        b.copy_(torch.cat([b_now, -b_first.to(b_now)], dim=1))
 
 
 def save(model: nn.Module, folder: Path) -> None:

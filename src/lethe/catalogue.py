@@ -69,6 +69,10 @@ METHODS: tuple[Entry, ...] = (
     Entry("boundary_shrink", f"{_DESCENT}.boundary:BoundaryShrink", row=46),
     Entry("boundary_expanding", f"{_DESCENT}.boundary:BoundaryExpanding", row=46),
     Entry("npo", f"{_DESCENT}.npo:NPO", row=72),
+    Entry("whp", f"{_DESCENT}.whp:WHP", row=58),
+    Entry("causal_whp", f"{_DESCENT}.causal_whp:CausalWHP", row=28),
+    Entry("relearn", f"{_DESCENT}.relearn:ReLearn", row=88),
+    Entry("unstar", f"{_DESCENT}.unstar:UnStar", row=5),
     Entry("grad_diff", f"{_DESCENT}.grad_diff:GradDiff", row=72),
     Entry("idk", f"{_DESCENT}.refusing:IDK", row=72),
     Entry("dpo", f"{_DESCENT}.preference:DPO", row=72),
@@ -88,6 +92,13 @@ METHODS: tuple[Entry, ...] = (
     Entry("mudman", f"{_DESCENT}.mudman:MUDMAN", row=23),
     Entry("tar", f"{_DESCENT}.tar:TAR", row=23),
     Entry("random_mapping", f"{_DESCENT}.random_mapping:RandomMapping"),
+    Entry("rmu", f"{_DESCENT}.rmu:RMU"),
+    Entry("loku", f"{_DESCENT}.loku:LoKU", row=86),
+    Entry("opt_out", f"{_DESCENT}.opt_out:OptOut", row=57),
+    Entry("wagle", f"{_DESCENT}.wagle:WagleNPO", row=16),
+    Entry("memflex", f"{_DESCENT}.memflex:MemFlex", row=47),
+    Entry("selective_amnesia", f"{_DESCENT}.selective_amnesia:SelectiveAmnesia", row=79),
+    Entry("uoe", f"{_DESCENT}.uoe:UOE", row=82),
 )
 
 SCOPES: tuple[Entry, ...] = (
@@ -99,6 +110,11 @@ SCOPES: tuple[Entry, ...] = (
     Entry("nonzero", "lethe.scopes:NonZero"),
     Entry("random", "lethe.scopes:RandomMask"),
     Entry("lora", "lethe.scopes:LoRA"),
+    Entry("blocks", "lethe.scopes:Blocks"),
+    Entry("wagle", "lethe.scopes:WAGLE", row=16),
+    Entry("memflex", "lethe.scopes:MemFlexRegion", row=47),
+    Entry("traced", "lethe.scopes:TracedLayers", row=79),
+    Entry("one_expert", "lethe.scopes:OneExpert", row=82),
 )
 
 STEPS: tuple[Entry, ...] = (
@@ -108,6 +124,8 @@ STEPS: tuple[Entry, ...] = (
     Entry("primal_dual", "lethe.steps:PrimalDual"),
     Entry("orthogonal", "lethe.steps:Orthogonal"),
     Entry("agreeing", "lethe.steps:Agreeing"),
+    Entry("alternating", "lethe.steps:Alternating"),
+    Entry("adaptive_retain", "lethe.steps:AdaptiveRetain"),
     Entry("surgery", "lethe.steps:Surgery"),
     Entry("uno", "lethe.steps:UNO"),
     Entry("random_smoothing", "lethe.steps:RandomSmoothing"),

@@ -7,13 +7,14 @@ import dataclasses
 import pytest
 
 from lethe import catalogue, testing
+from lethe.descent import Descent
 from lethe.methods.baselines.finetune import FineTune
 from lethe.methods.baselines.retrain import Retrain
-from lethe.descent import Descent
 from lethe.problem import Problem
 from lethe.steps import TamperResistance
 from lethe.tasks import Classification
 from lethe.testing.language import tiny_language_problem
+from tests.domains import Domains
 
 SETTINGS = {
     ("scope", "layers"): {"names": ("head.*",)},
@@ -28,8 +29,40 @@ SETTINGS = {
     # Six tokens an answer; and a multiplier that moves from the first step.
     ("method", "knowledge_unlearning"): {"ngram": 3},
     ("method", "pdu"): {"dual_warmup_epochs": 0},
+    ("method", "whp"): {"reinforce_epochs": 1},
+    ("method", "causal_whp"): {"teachers": 2},
+    ("method", "relearn"): {"generator": "template", "variations": False},
+    ("method", "unstar"): {
+        "generator": "template",
+        "questions": 2,
+        "forgotten_questions": 3,
+        "rounds": 2,
+        "new_tokens": 8,
+        "epochs": 2,
+        "learning_rate": 1e-3,
+    },
+    # Models of two blocks.
+    ("method", "rmu"): {"layer": 1, "length": 20.0},
+    ("method", "memflex"): {"similarity": 1.01, "magnitude": 0.0},
+    ("scope", "memflex"): {"similarity": 1.01, "magnitude": 0.0},
+    ("method", "selective_amnesia"): {"count": 1},
+    ("scope", "traced"): {"count": 1},
+    ("scope", "blocks"): {"layers": (1,), "modules": ("mlp",)},
 }
 """What parts are made with; everything else has defaults."""
+
+SPEAKING_SCOPES = ("blocks", "memflex", "traced", "one_expert")
+"""Scopes that work on language models alone."""
+
+SMALL = {"facts": 4, "layers": 2, "width": 16, "epochs": 30}
+"""A world of its own for what needs a mixture of experts, or prompts that name their subject."""
+
+WORLDS = {
+    "uoe": Domains(architecture="moe", **SMALL),
+    "one_expert": Domains(architecture="moe", **SMALL),
+    "selective_amnesia": Domains(**SMALL),
+    "traced": Domains(**SMALL),
+}
 
 LANGUAGE = {"epochs": 2, "batch_size": 2, "learning_rate": 1e-3, "warmup_epochs": 0.0}
 """What descents on language models are made with besides."""
@@ -47,8 +80,10 @@ def made(kind: str, slug: str):
 
 
 def fitting(kind: str, slug: str, problem: Problem) -> Problem:
-    """The problem, or that of text where the metric or attack works on nothing else."""
-    alone = Classification not in catalogue.find(kind, slug).tasks
+    """The problem, or that of text where the part works on nothing else."""
+    if slug in WORLDS:
+        return WORLDS[slug].problem(gold=(1,))
+    alone = slug in SPEAKING_SCOPES if kind == "scope" else Classification not in catalogue.find(kind, slug).tasks
     return tiny_language_problem() if alone else problem
 
 
@@ -59,7 +94,7 @@ def problem() -> Problem:
 
 @pytest.mark.parametrize("slug", catalogue.entries("method"))
 def test_methods_conform(slug, problem):
-    testing.check_method(made("method", slug), tiny_language_problem() if speaks(slug) else problem)
+    testing.check_method(made("method", slug), fitting("method", slug, problem))
 
 
 def test_retraining_conforms_also_where_the_problem_has_no_recipe(problem):
@@ -68,7 +103,7 @@ def test_retraining_conforms_also_where_the_problem_has_no_recipe(problem):
 
 @pytest.mark.parametrize("slug", catalogue.entries("scope"))
 def test_scopes_conform(slug, problem):
-    testing.check_scope(made("scope", slug), problem)
+    testing.check_scope(made("scope", slug), fitting("scope", slug, problem))
 
 
 @pytest.mark.parametrize("slug", catalogue.entries("step"))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from lethe import adapters
 from lethe.errors import ConfigurationError
+from lethe.scopes import fila
 from lethe.scopes.base import Bound, Mask, Scope
 
 if TYPE_CHECKING:
@@ -28,8 +30,12 @@ class LoRA(Scope):
         dropout: share of the adapter's inputs that is dropped in training.
         targets: last parts of the names of the linear layers to adapt; empty for all but the head.
         merge: add B·A to the weights at the end, so that the result is a model of the original's shape.
+        init: `random` begins with A random and B zero; `fila` with the part of each weight that matters for the forget
+            set and not for the retain set, which is taken off the weights meanwhile. The result of that is an adapter
+            of twice the rank beside the original's weights.
+        batch_size: examples a batch where `fila` measures what matters.
 
-    Source: Hu et al. 2022, arXiv:2106.09685.
+    Source: Hu et al. 2022, arXiv:2106.09685; FILA: Cha et al. 2025, LoKU, arXiv:2408.06621.
     """
 
     rank: int = 8
@@ -37,6 +43,8 @@ class LoRA(Scope):
     dropout: float = 0.0
     targets: tuple[str, ...] = ()
     merge: bool = False
+    init: Literal["random", "fila"] = "random"
+    batch_size: int = 2
 
     def __post_init__(self) -> None:
         if self.rank < 1:
@@ -52,7 +60,10 @@ class LoRA(Scope):
     def bind(self, model: nn.Module, problem: Problem, run: Run) -> Bound:
         """Put the adapters into the model and freeze everything else."""
         self.adapt(model, problem, run)
-        return BoundAdapters(model, self.merge)
+        if self.init == "random":
+            return BoundAdapters(model, self.merge)
+        first = fila.begin(model, fila.relative_importance(problem, self.batch_size, run))
+        return BoundFila(model, self.merge, problem.model, first)
 
     def adapt(self, model: nn.Module, problem: Problem, run: Run) -> None:
         """Put the adapters into the model, which computes what it did before."""
@@ -85,3 +96,20 @@ class BoundAdapters:
         if self._merge:
             adapters.merge(model)
         model.requires_grad_(True)
+
+
+class BoundFila(BoundAdapters):
+    """Adapters that began as parts of the weights, from which these parts are missing while it works."""
+
+    def __init__(
+        self, model: nn.Module, merge: bool, original: nn.Module, first: Mapping[str, tuple[Tensor, Tensor]]
+    ) -> None:
+        super().__init__(model, merge)
+        self._original, self._first = original, first
+
+    def release(self, model: nn.Module) -> None:
+        """Give the weights the original's bits back, and let the adapters say what has changed since."""
+        for name, layer in adapters.adapted_layers(model).items():
+            layer.get_base_layer().weight.data.copy_(self._original.get_parameter(f"{name}.weight").detach())
+        adapters.rebase(model, self._first)
+        super().release(model)

@@ -1,5 +1,7 @@
 """How the gradients of an objective become one update."""
 
+from lethe.steps.adaptive import AdaptiveRetain
+from lethe.steps.alternating import Alternating
 from lethe.steps.averaging import WeightAveraging
 from lethe.steps.base import Step
 from lethe.steps.mudman import Disruption
@@ -16,7 +18,9 @@ from lethe.terms import Terms
 __all__ = [
     "SAM",
     "UNO",
+    "AdaptiveRetain",
     "Agreeing",
+    "Alternating",
     "Clip",
     "CurvatureRegularisation",
     "Disruption",

@@ -95,14 +95,21 @@ def check_deterministic(method: Method, problem: Problem) -> None:
 def check_mask_exact(method: Descent, problem: Problem) -> None:
     """Check that weights outside the scope keep the original's bits, with momentum and weight decay on.
 
-    Tried with a random mask over all weights, and with whole layers frozen, whose buffers have to stay as well.
+    Tried with a random mask over all weights, and with whole layers frozen, whose buffers have to stay as well. A
+    method that reaches no weight of the last layer may refuse the second.
     """
     scopes: tuple[Scope, ...] = (RandomMask(keep=0.3), LastLayers(count=1))
     original = models.tensors(problem.model)
     for scope in scopes:
         masked = dataclasses.replace(method, scope=scope, momentum=0.9, weight_decay=0.01)
         allowed = masked.reach().mask(problem, Run(seed=0)).allowed
-        result = unlearn(problem, masked, seed=0).model
+        try:
+            result = unlearn(problem, masked, seed=0).model
+        except ConfigurationError:
+            # A method whose loss ends before the last layer may refuse to move that alone; a random part it may not.
+            if isinstance(scope, RandomMask):
+                raise
+            continue
         for name, value in result.named_parameters():
             flag = allowed.get(name, False)
             outside = ~flag if isinstance(flag, Tensor) else torch.full(value.shape, not flag)
