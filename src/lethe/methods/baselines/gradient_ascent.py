@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -12,6 +13,7 @@ from lethe.feeds import Draw
 from lethe.methods.baselines.finetune import forget_losses, retain_losses
 from lethe.problem import Problem
 from lethe.run import Run
+from lethe.tasks import CausalLM, Classification, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +24,8 @@ class GradientAscent(ForgetOnly):
 
     Source: the GA baseline of Jia et al. 2023, arXiv:2304.04934 (5 epochs; its learning rate 1e-4 often does nothing).
     """
+
+    tasks: ClassVar[tuple[type[Task], ...]] = (Classification, CausalLM)
 
     epochs: int = 5
     learning_rate: float = 1e-3
@@ -44,6 +48,8 @@ class NegGradPlus(Descent):
 
     Source: Kurmanji et al. 2023, arXiv:2302.09880, eq. 4.
     """
+
+    tasks: ClassVar[tuple[type[Task], ...]] = (Classification, CausalLM)
 
     beta: float = 0.95
 
