@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from lethe.text import extraction_likelihood, overlap
 from lethe.errors import ConfigurationError, InputError
+from lethe.text import extraction_likelihood, overlap
 
 SEQUENCE = list(range(20))
 
