@@ -191,7 +191,7 @@ ATTACKS: tuple[Entry, ...] = (
     Entry("relearn_text", "lethe.auditing.attacks.relearn:RelearnText"),
 )
 
-BENCHMARKS: tuple[Entry, ...] = ()
+BENCHMARKS: tuple[Entry, ...] = (Entry("tofu", "lethe.benchmarks.tofu:Tofu", row=18),)
 
 KINDS: dict[str, tuple[Entry, ...]] = {
     "method": METHODS,

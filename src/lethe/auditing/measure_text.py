@@ -118,13 +118,13 @@ def _measured(
         end = task.tokenizer.eos_token_id
         facts[f"{name}/ended"] = all(len(row.said[1]) > 1 and row.said[1][-1] == end for row in rows[name])
         facts[f"{name}/options"] = PARAPHRASED not in examples.columns and any(row.wrong for row in rows[name])
-    return tensors, facts
+    return {name: value.contiguous() for name, value in tensors.items()}, facts
 
 
 def _rows(task: CausalLM, examples: Examples) -> list[_Row]:
     tokens, lengths, starts = (examples.tensor(name) for name in (TOKENS, LENGTH, ANSWER_FROM))
-    paraphrases = examples.columns.get(PARAPHRASED, [None] * len(examples))
-    perturbed = examples.columns.get(WRONG, [None] * len(examples))
+    nothing = np.full(len(examples), None)
+    paraphrases, perturbed = (np.asarray(examples.columns.get(name, nothing)) for name in (PARAPHRASED, WRONG))
     encoded: dict[str, tuple[int, ...]] = {}
     rows = []
     for i, name in enumerate(examples.ids):

@@ -53,7 +53,9 @@ class Rows:
     @property
     def counts(self) -> dict[str, int]:
         """The number of examples of each set."""
-        return {name: len(part.ids) for name, part in (*self.sets.items(), *self.texts.items())}
+        return {name: len(part.ids) for name, part in self.sets.items()} | {
+            name: len(part.ids) for name, part in self.texts.items()
+        }
 
     def __getitem__(self, name: str) -> SetRows:
         return self.sets[name]

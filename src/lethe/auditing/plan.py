@@ -85,9 +85,10 @@ class Audit:
         self._check()
         problem.check()
         run = run or Run(device=device_of(problem.model))
-        metrics, attacks = named("metric", self.metrics, problem.task), named("attack", self.attacks, problem.task)
-        if not isinstance(problem.task, (Classification, CausalLM)):
-            raise ConfigurationError(f"nothing is measured of a {type(problem.task).__name__}; audit another problem")
+        task = problem.task
+        if not isinstance(task, (Classification, CausalLM)):
+            raise ConfigurationError(f"nothing is measured of a {type(task).__name__}; audit another problem")
+        metrics, attacks = named("metric", self.metrics, task), named("attack", self.attacks, task)
         problem, seconds = with_gold(problem, self.golds, run)
         if device_of(problem.model) != run.device:
             problem = replace(problem, model=copied(problem.model).to(run.device))
@@ -95,7 +96,7 @@ class Audit:
             check_finite(gold, f"gold model {i}")
         return Auditor(
             problem=problem,
-            task=problem.task,
+            task=task,
             metrics=metrics,
             attacks=attacks,
             run=run,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+import torch
 from torch import Tensor
 
 from lethe.auditing.text.probability import option_probability, probability
@@ -56,6 +57,11 @@ class TextRows:
         values = self._scores[score]
         return values if self.drawn is None else values[self.drawn]
 
+    def mean(self, score: Callable[[TextRows], Tensor]) -> float:
+        """Return the mean of a score over the rows that have one."""
+        values = self.each(score)
+        return float(values[~values.isnan()].mean())
+
     def take(self, positions: Tensor) -> TextRows:
         """Return the bootstrap sample of the rows at these positions."""
         return replace(self, drawn=positions)
@@ -82,12 +88,12 @@ def chosen_probability(rows: TextRows) -> Tensor:
 
 
 def geometric_ratio(rows: TextRows) -> Tensor:
-    """Return log R of each row with the geometric mean over wrong answers, [N]."""
+    """Return log R of each row with the geometric mean over wrong answers, [N]; NaN for a row without any."""
     return _by_count(rows, lambda right, wrong: log_truth_ratio(right, wrong, "geometric"), rows.right)
 
 
 def arithmetic_ratio(rows: TextRows) -> Tensor:
-    """Return log R of each row with the arithmetic mean over wrong answers, [N]."""
+    """Return log R of each row with the arithmetic mean over wrong answers, [N]; NaN for a row without any."""
     return _by_count(rows, lambda right, wrong: log_truth_ratio(right, wrong, "arithmetic"), rows.right)
 
 
@@ -102,12 +108,12 @@ def greedy_recall(rows: TextRows) -> Tensor:
 
 
 def _by_count(rows: TextRows, score: Callable[[Tensor, Tensor], Tensor], right: Tensor) -> Tensor:
-    """Return the score of right [n] and wrong [n, k] answers of each row; rows may have different numbers of them."""
+    """Return the score of right [n] and wrong [n, k] answers, [N]; rows may have different numbers of them, or none."""
     counts = (~rows.wrong.isnan()).sum(1)
-    if not len(counts) or int(counts.min()) == 0:
-        raise AuditIncomplete("needs wrong answers of every row; give a column perturbed_answer with a list of them")
-    found = right.clone()
-    for count in counts.unique().tolist():
+    if not bool(counts.any()):
+        raise AuditIncomplete("needs wrong answers; give a column perturbed_answer with a list of them")
+    found = torch.full_like(right, torch.nan)
+    for count in set(counts.tolist()) - {0}:
         here = counts == count
         found[here] = score(right[here], rows.wrong[here, :count])
     return found

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from lethe.cli.audit import audit
+from lethe.cli.bench import bench
 from lethe.cli.demo import demo
 from lethe.cli.describe import describe
 from lethe.cli.methods import methods
@@ -16,7 +17,7 @@ from lethe.cli.terminal import guarded
 from lethe.cli.unlearn import unlearn
 
 # The files of the commands import torch inside their functions, so that `lethe --help` answers at once.
-COMMANDS = (demo, unlearn, audit, report, methods, describe)
+COMMANDS = (demo, unlearn, audit, bench, report, methods, describe)
 
 app = typer.Typer(
     name="lethe",

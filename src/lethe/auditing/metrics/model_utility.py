@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from torch import Tensor
+
 from lethe.auditing.metric import References, Rows, Score
 from lethe.auditing.metrics.text import TextMetric
 from lethe.auditing.metrics.truth import Mean
 from lethe.auditing.text import model_utility, utility_truth_ratio
-from lethe.auditing.text_rows import RATIOS, chosen_probability, greedy_recall
+from lethe.auditing.text_rows import RATIOS, TextRows, chosen_probability, greedy_recall
 
 SETS = ("retain", "real_authors", "world_facts")
 
@@ -40,11 +42,14 @@ class ModelUtility(TextMetric):
         for name in SETS:
             if name in rows.texts:
                 texts = rows.texts[name]
-                values[f"{name}_probability"] = float(texts.each(chosen_probability).mean())
-                values[f"{name}_rouge"] = float(texts.each(greedy_recall).mean())
-                ratio = texts.each(RATIOS[self.mean])
-                values[f"{name}_truth_ratio"] = float(utility_truth_ratio(ratio).mean())
+                values[f"{name}_probability"] = texts.mean(chosen_probability)
+                values[f"{name}_rouge"] = texts.mean(greedy_recall)
+                values[f"{name}_truth_ratio"] = texts.mean(self.truth)
         return Score(model_utility(values), values)
+
+    def truth(self, rows: TextRows) -> Tensor:
+        """Return max(0, 1 - R), [N]; NaN for a row without wrong answers."""
+        return utility_truth_ratio(RATIOS[self.mean](rows))
 
     def resolution(self, rows: Rows) -> float:
         """Return a thousandth: what it is made of is continuous."""

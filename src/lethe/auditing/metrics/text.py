@@ -28,11 +28,11 @@ class RowMean(TextMetric):
 
     @abstractmethod
     def scores(self, rows: TextRows) -> Tensor:
-        """Return the score of each row, [N] in [0, 1]."""
+        """Return the score of each row, [N] in [0, 1]; NaN where a row has none."""
 
     def __call__(self, rows: Rows, against: References, seed: int = 0) -> Score:
         """Return the mean."""
-        return Score(float(rows.texts[self.part].each(self.scores).mean()))
+        return Score(rows.texts[self.part].mean(self.scores))
 
     def resolution(self, rows: Rows) -> float:
         """Return a thousandth: the scores are continuous, so that one example is not the least that may differ."""

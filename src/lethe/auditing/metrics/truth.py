@@ -101,9 +101,8 @@ class ForgetQuality(TextMetric):
 
     def __call__(self, rows: Rows, against: References, seed: int = 0) -> Score:
         """Return the mean log10 p; the details hold statistic, log10 p and numbers of rows by gold."""
-        ratio = RATIOS[self.mean]
-        own = rows.texts["forget"].each(ratio)
-        tests = [forget_quality(own, gold.texts["forget"].each(ratio)) for gold in against.gold]
+        own = self._ratios(rows)
+        tests = [forget_quality(own, self._ratios(gold)) for gold in against.gold]
         value = statistics.fmean(test.log10_p for test in tests)
         return Score(
             value,
@@ -113,6 +112,11 @@ class ForgetQuality(TextMetric):
                 "rows": list(tests[0].sizes),
             },
         )
+
+    def _ratios(self, rows: Rows) -> Tensor:
+        """Return log R of the rows that have wrong answers."""
+        ratios = rows.texts["forget"].each(RATIOS[self.mean])
+        return ratios[~ratios.isnan()]
 
     def resolution(self, rows: Rows) -> float:
         """Return a tenth of a power of ten."""

@@ -1,0 +1,145 @@
+"""`lethe bench`: a published benchmark from the data to the table, for several methods and seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lethe.cli.options import Device, Template, device_named, stoppable
+from lethe.cli.terminal import Json, Quiet, note, print_json, progress, settings, stdout
+from lethe.errors import ConfigurationError, nearest
+
+if TYPE_CHECKING:
+    from lethe.benchmarks.results import Results
+    from lethe.methods.base import Method
+
+
+def bench(
+    name: Annotated[str, typer.Argument(help="Name of the benchmark: tofu.")],
+    data: Annotated[
+        str, typer.Option(help="Folder with the benchmark's files, or its name on the hub: locuslab/TOFU.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of all models and results; the same command again goes on there.")],
+    model: Annotated[str, typer.Option(help="The model before it learnt what is to be forgotten.")] = "",
+    split: Annotated[str, typer.Option(help="What to forget: forget01, forget05 or forget10.")] = "forget10",
+    methods: Annotated[
+        str, typer.Option(help="Names of methods, with commas between; none evaluates what is there.")
+    ] = "",
+    seeds: Annotated[str, typer.Option(help="Seeds, with commas between: a run a method and seed.")] = "0",
+    set_: Annotated[
+        list[str],
+        typer.Option("--set", help="METHOD.NAME=VALUE, a hyperparameter; tofu.length=100 of the benchmark itself."),
+    ] = [],  # noqa: B006
+    epochs: Annotated[int | None, typer.Option(help="Passes when target and gold are fine-tuned.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Step size of that.")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Authors kept, for small machines; 0 keeps all.")] = 0,
+    target: Annotated[str, typer.Option(help="A model fine-tuned on all authors; else one is made from --model.")] = "",
+    gold: Annotated[str, typer.Option(help="A model fine-tuned on those to retain; else one is made.")] = "",
+    device: Device = "auto",
+    template: Template = "",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Prepare, unlearn and evaluate on a published benchmark, and print one table.
+
+    Example: lethe bench tofu --model llama --data locuslab/TOFU --split forget10 --methods npo,simnpo --out tofu
+    """
+    from lethe.benchmarks.running import Bench
+    from lethe.run import Run
+
+    per_method = _by_method(set_)
+    chosen = [part.strip() for part in methods.split(",") if part.strip()]
+    _check_names(per_method, [name, *chosen])
+    own = {"split": split, "limit": limit, "epochs": epochs, "learning_rate": learning_rate}
+    given = {option: str(value) for option, value in own.items() if value is not None}
+    benchmark = _built(name, {**given, **per_method.get(name, {})})
+    run = Run(device=device_named(device), progress=progress(quiet))
+    prepared = Bench(
+        tofu=benchmark,
+        model=model,
+        data=data,
+        out=out,
+        methods=_methods(chosen, per_method),
+        seeds=_seeds(seeds),
+        target=target,
+        gold=gold,
+        template=template,
+        device=run.device,
+        progress=run.progress,
+        stop=run.stop,
+    )
+    try:
+        with stoppable(run):
+            results = prepared()
+    except KeyboardInterrupt:
+        note(f"interrupted; the same command goes on with what is in {out}")
+        raise
+    _show(results, out, quiet, as_json)
+
+
+def _built(name: str, options: Mapping[str, str]) -> Any:
+    from lethe import configure
+
+    return configure.build(name, options, kind="benchmark")
+
+
+def _by_method(pairs: list[str]) -> dict[str, dict[str, str]]:
+    """Return the settings by what they belong to: `npo.beta=0.2` is beta=0.2 of npo."""
+    found: dict[str, dict[str, str]] = {}
+    for key, value in settings(pairs).items():
+        owner, dot, option = key.partition(".")
+        if not dot:
+            raise ConfigurationError(f"--set {key}={value}: say of what, as in --set npo.{key}={value}")
+        found.setdefault(owner, {})[option] = value
+    return found
+
+
+def _check_names(owners: Mapping[str, object], known: Sequence[str]) -> None:
+    for owner in owners:
+        if owner not in known:
+            raise ConfigurationError(f"--set {owner}.…: {owner} takes no part in this benchmark{nearest(owner, known)}")
+
+
+def _methods(names: Sequence[str], options: Mapping[str, Mapping[str, str]]) -> dict[str, Method]:
+    """Return the methods by name, with their settings.
+
+    Raises:
+        ConfigurationError: there is no such method or option, one stands twice, or one does not work on text.
+    """
+    from lethe import configure
+    from lethe.tasks import CausalLM
+
+    made: dict[str, Method] = {}
+    for name in names:
+        if name in made:
+            raise ConfigurationError(f"--methods names {name} twice; leave one out")
+        method = configure.build(name, options.get(name, {}))
+        if not any(issubclass(CausalLM, task) for task in method.tasks):
+            raise ConfigurationError(f"--methods {name}: does not work on language models; see lethe methods")
+        made[name] = method
+    return made
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        found = tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ConfigurationError(f"--seeds {text}: expected whole numbers with commas between, as 0,1,2") from None
+    if not found or len(set(found)) < len(found):
+        raise ConfigurationError(f"--seeds {text}: give at least one seed, and each once")
+    return found
+
+
+def _show(results: Results, out: Path, quiet: bool, as_json: bool) -> None:
+    if as_json:
+        print_json(results.to_json())
+        return
+    console = stdout()
+    console.print(results.table())
+    if not quiet:
+        rows = ", ".join(f"{name} {count}" for name, count in results.sizes.items())
+        console.print(f"rows evaluated: {rows}", style="dim", highlight=False, soft_wrap=True)
+        console.print(f"results: {out / 'results.json'} and results.csv", highlight=False, soft_wrap=True)
