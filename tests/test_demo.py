@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lethe import demo
+from lethe.demo import digits as demo
 from lethe.auditing import Evidence
 from lethe.cli import main
 from lethe.progress import Silent

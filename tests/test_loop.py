@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from lethe.api import unlearn
-from lethe.errors import ConfigurationError, Diverged, StorageError
+from lethe.errors import ConfigurationError, Diverged, NotEnoughMemory, StorageError
 from lethe.methods.baselines.finetune import FineTune
 from lethe.methods.baselines.gradient_ascent import GradientAscent, NegGradPlus
 from lethe.methods.baselines.random_labels import RandomLabels
@@ -205,3 +205,17 @@ def test_cost_counts_steps_examples_and_operations():
 def test_settings_out_of_range_are_refused(options, message):
     with pytest.raises(ConfigurationError, match=message):
         unlearn(tiny_problem(), FineTune(**options))
+
+
+def test_memory_that_runs_out_names_the_setting_and_how_far_to_lower_it():
+    class Greedy(FineTune):
+        def objective(self, problem, run):
+            def terms(model, draw):
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate …")
+
+            return terms
+
+    with pytest.raises(NotEnoughMemory, match=r"over 8 examples do not fit .* set micro_batch to 4"):
+        unlearn(tiny_problem(), Greedy(batch_size=8))
+    with pytest.raises(NotEnoughMemory, match=r"over one example does not .*checkpointing"):
+        unlearn(tiny_problem(), Greedy(batch_size=8, micro_batch=1))

@@ -43,6 +43,10 @@ class Diverged(LetheError):
         self.model = model
 
 
+class NotEnoughMemory(LetheError):
+    """A forward pass does not fit into the memory of the device."""
+
+
 class AuditIncomplete(LetheError):
     """An audit could not be finished; what was measured so far is kept."""
 

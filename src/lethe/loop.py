@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from lethe.errors import Diverged
+from lethe.errors import Diverged, NotEnoughMemory
 from lethe.feeds import Draw, Rows
 from lethe.memory import Memory, Named
 from lethe.parts import Part, shared
@@ -85,7 +85,7 @@ def run_loop(loop: Loop, run: Run) -> None:
                 _set_rates(loop.optimizer, base_rates, loop.rate(done, total))
                 _seed(run, done)
                 drawn = loop.batch(rows, epoch, done)
-                values = _one_step(loop, run, drawn, count_flops=done == 0)
+                values = _fitting_step(loop, run, drawn, count_flops=done == 0)
                 done += 1
                 for constraint in loop.constraints:
                     constraint.restore(done)
@@ -108,6 +108,32 @@ def _schedule(loop: Loop, skip: int) -> Iterator[tuple[Rows, int, int, int]]:
         for i in range(min(skip, len(plan)), len(plan)):
             yield plan[i], epoch, i, len(plan)
         skip = max(0, skip - len(plan))
+
+
+def _fitting_step(loop: Loop, run: Run, drawn: Draw, count_flops: bool) -> dict[str, float]:
+    """Take a step; raises NotEnoughMemory, saying what to lower and how far, where it does not fit."""
+    try:
+        return _one_step(loop, run, drawn, count_flops)
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        most = max(len(batch) for part in loop.cut(drawn) for batch in (part.draw.forget, part.draw.retain) if batch)
+        mend = (
+            f"set micro_batch to {most // 2}: the gradients add up to the same update"
+            if most > 1
+            else "recompute activations (checkpointing), take bfloat16 (precision bf16) or train adapters (scope lora)"
+        )
+        what = f"{most} examples do" if most > 1 else "one example does"
+        raise NotEnoughMemory(
+            f"forward and backward over {what} not fit into the memory of {run.device}; {mend}"
+        ) from None
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory ran out, on whatever device."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator: can't allocate memory" in str(error)
 
 
 def _one_step(loop: Loop, run: Run, drawn: Draw, count_flops: bool) -> dict[str, float]:

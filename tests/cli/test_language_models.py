@@ -92,6 +92,21 @@ def test_text_options_reach_the_problem_and_its_record(library, lethe, tmp_path)
     assert (task.template.pattern, task.context) == ("{prompt} {answer}", 11)
 
 
+def test_what_is_measured_on_the_way_chooses_the_result(library, lethe, tmp_path):
+    """The best state is that of the step with the best figure, and the figures reach the record and TensorBoard."""
+    run, sets = tmp_path / "run", ("forget", "retain")
+    more = ("--evaluate-every", "1", "--keep", "max:forget_loss", "--log-to", "tensorboard", "--gold")
+    assert lethe(library.unlearn(run, *QUICK, *more, str(library.gold))).code == 0
+    history = read_json(run / "record.json")["history"]
+    kinds = ("probability", "loss", "probability_gap", "loss_gap")
+    assert {f"{name}_{kind}" for name in sets for kind in kinds} <= {*history[-1]}
+    gaps = [history[0][f"{name}_probability_gap"] for name in sets]
+    assert history[0]["probability_gap"] == pytest.approx(sum(gaps) / 2)
+    problem, kept = library.problem, AutoModelForCausalLM.from_pretrained(run / "model")
+    assert loss(problem, kept, problem.forget) == pytest.approx(max(h["forget_loss"] for h in history), abs=1e-4)
+    assert list((run / "logs").rglob("events.out.tfevents*"))
+
+
 def test_options_for_large_models(library, lethe, tmp_path):
     """Cut batches and recomputed activations give the same update; bfloat16 gives weights of that type."""
     assert lethe(library.unlearn(tmp_path / "plain", *QUICK)).code == 0
@@ -167,7 +182,8 @@ def test_options_that_cannot_be(library, refused, place, tmp_path):
         (("--template", "chat"), "no chat template"),
         (("--columns", "prompt"), "ROLE=COLUMN"),
         (("--micro-batch", "2", "--set", "micro_batch=3"), "given twice"),
-        (("--evaluate-every", "5"), "--evaluate-every reads class labels"),
+        (("--evaluate-every", "5", "--keep", "best:forget_accuracy"), "did you mean 'forget_probability'"),
+        (("--log-to", "nowhere"), "there is no tracker 'nowhere'"),
     ):
         assert names in refused(library.unlearn(out, *QUICK, *more))
     assert "no such file" in refused(library.unlearn(out, *QUICK, forget="nowhere.jsonl"))

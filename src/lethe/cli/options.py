@@ -17,6 +17,7 @@ from lethe.errors import ConfigurationError, nearest
 if TYPE_CHECKING:
     import torch
 
+    from lethe.parallel import Parallel
     from lethe.run import Precision, Run
 
 TEXT = "Language models"
@@ -81,10 +82,17 @@ def precision_named(name: str) -> Precision:
     raise ConfigurationError(f"--precision {name}: there is no such precision{nearest(name, get_args(Precision))}")
 
 
+def processes(name: str) -> tuple[Parallel, torch.device]:
+    """Return the processes that a launcher started with this one, or none but this, and the device it works on."""
+    from lethe.parallel import Processes, launched
+
+    parallel = launched(cpu=name == "cpu")
+    return parallel, parallel.device if isinstance(parallel, Processes) else device_named(name)
+
+
 @contextlib.contextmanager
 def stoppable(run: Run) -> Iterator[None]:
     """Let Ctrl-C ask the run to stop after its step; a second one ends the process at once."""
-
     def stop(number: int, frame: FrameType | None) -> None:
         if run.stop.requested:
             os._exit(INTERRUPTED)

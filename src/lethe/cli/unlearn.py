@@ -21,8 +21,8 @@ from lethe.cli.options import (
     Retain,
     Seed,
     Template,
-    device_named,
     precision_named,
+    processes,
     stoppable,
 )
 from lethe.cli.terminal import Json, Quiet, note, print_json, progress, settings
@@ -63,6 +63,9 @@ def unlearn(
     evaluate_every: Annotated[int, typer.Option(min=0, help="Steps between two measurements; 0 measures nothing.")] = 0,
     keep: Annotated[str, typer.Option(help="Result: best:METRIC, min:METRIC or max:METRIC; else the last state.")] = "",
     gold: Gold = [],  # noqa: B006
+    log_to: Annotated[
+        list[str], typer.Option(help="Log the losses to tensorboard, wandb or another tracker that is installed.")
+    ] = [],  # noqa: B006
     precision: Annotated[
         str, typer.Option(help="fp32, bf16 (weights in bfloat16) or mixed (bfloat16 arithmetic on float32 weights).")
     ] = "fp32",
@@ -94,17 +97,21 @@ def unlearn(
     from lethe import configure
     from lethe.run import Run
     from lethe.sources import Inputs, assemble, settled
+    from lethe.tracking import tracked
 
     parts = {"scope": scope, "step": step, "weighting": weighting}
     chosen = configure.build(method, _settings(set_, scope, merge, micro_batch, checkpointing), parts)
     _check_watching(chosen, evaluate_every, keep)
+    parallel, where = processes(device)
+    quiet = quiet or parallel.rank > 0
     shown = progress(quiet)
     run = Run(
         seed=seed,
-        device=device_named(device),
+        device=where,
         progress=shown,
         checkpoint_seconds=checkpoint_seconds,
         precision=precision_named(precision),
+        parallel=parallel,
     )
     inputs = Inputs(
         model=model,
@@ -123,8 +130,9 @@ def unlearn(
     _warn_of_few(problem, chosen)
     run.inputs = settled(inputs, problem).as_dict()
     _watch(run, problem, chosen, evaluate_every, keep)
-    record = _run(problem, chosen, run, out, model)
-    if as_json:
+    with tracked(shown, tuple(log_to) if run.leads else (), out) as run.progress:
+        record = _run(problem, chosen, run, out, model)
+    if as_json and run.leads:
         print_json(record)
     elif not quiet:
         _summarise(record, out, has_gold=bool(gold))
@@ -178,7 +186,7 @@ def _watch(run: Run, problem: Problem, method: Method, evaluate_every: int, keep
 
     # Before the gold models are measured: a problem that the method refuses must cost nothing.
     problem.require(method.requirements(), type(method).__name__)
-    run.keep = watching.keep(keep, problem.parts) if keep else None
+    run.keep = watching.keep(keep, problem.task, problem.parts) if keep else None
     run.watch, run.watch_every = watching.watcher(problem, run), evaluate_every
 
 
@@ -195,7 +203,8 @@ def _run(problem: Problem, method: Method, run: Run, out: Path, model: str) -> d
     except Diverged as error:
         _copy_companions(model, out)
         raise Diverged(f"{error} (saved in {out / 'model'})") from None
-    _copy_companions(model, out)
+    if run.leads:
+        _copy_companions(model, out)
     return dict(result.record)
 
 

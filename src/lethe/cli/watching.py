@@ -4,51 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lethe import models
-from lethe.auditing.metric import Metric, References, Rows, SetName, SetRows
-from lethe.auditing.metrics.accuracy import (
-    ForgetAccuracy,
-    ForgetLoss,
-    HoldoutAccuracy,
-    HoldoutLoss,
-    RetainAccuracy,
-    RetainLoss,
-)
 from lethe.errors import ConfigurationError, nearest
 from lethe.examples import Examples
-from lethe.measuring import example_outputs
+from lethe.measuring import example_losses, over_examples
 from lethe.problem import Problem
 from lethe.run import Keep, Run, Watch
-from lethe.tasks import as_classification
+from lethe.tasks import CausalLM, Task, as_classification
 
 SAMPLE = 2_000
-QUICK: Mapping[str, Metric] = {
-    "forget_accuracy": ForgetAccuracy(),
-    "retain_accuracy": RetainAccuracy(),
-    "holdout_accuracy": HoldoutAccuracy(),
-    "forget_loss": ForgetLoss(),
-    "retain_loss": RetainLoss(),
-    "holdout_loss": HoldoutLoss(),
-}
-ACCURACY_GAP = "accuracy_gap"
+SETS = ("forget", "retain", "holdout")
 
 
-def watched(parts: frozenset[str]) -> dict[str, str]:
+def rate(task: Task) -> str:
+    """Return what is measured beside the loss: the `accuracy` of classifiers, the `probability` of answers.
+
+    The probability of an answer is the geometric mean over its tokens, P(y|x)^(1/|y|).
+    """
+    return "probability" if isinstance(task, CausalLM) else "accuracy"
+
+
+def watched(task: Task, parts: frozenset[str]) -> dict[str, str]:
     """Return the values that are measured on a problem with these parts: name to goal (`gold`, `max` or `min`).
 
-    With gold models there is `NAME_gap`, the distance |value - gold mean| of each, and `accuracy_gap`, the mean of
-    these distances over the accuracies.
+    That is the loss and the accuracy (or probability) of each set. With gold models there is `NAME_gap`, the distance
+    |value - gold mean| of each, and `accuracy_gap` (or `probability_gap`), the mean of these over the sets.
     """
-    goals: dict[str, str] = {name: metric.goal for name, metric in QUICK.items() if metric.needs <= parts}
+    sets = [name for name in SETS if name == "forget" or name in parts]
+    goals = {f"{name}_{rate(task)}": "gold" if name == "forget" else "max" for name in sets}
+    goals |= {f"{name}_loss": "gold" if name == "forget" else "min" for name in sets}
     if "gold" not in parts:
         return goals
-    return {**goals, **dict.fromkeys([f"{name}_gap" for name in goals], "min"), ACCURACY_GAP: "min"}
+    return {**goals, **dict.fromkeys([f"{name}_gap" for name in goals], "min"), f"{rate(task)}_gap": "min"}
 
 
-def keep(text: str, parts: frozenset[str]) -> Keep:
+def keep(text: str, task: Task, parts: frozenset[str]) -> Keep:
     """Return what `best:METRIC`, `min:METRIC` or `max:METRIC` asks for.
 
     Raises:
@@ -58,9 +50,9 @@ def keep(text: str, parts: frozenset[str]) -> Keep:
     direction, colon, name = text.partition(":")
     if not colon or direction not in ("best", "min", "max"):
         raise ConfigurationError(f"--keep {text}: expected best:METRIC, min:METRIC or max:METRIC")
-    goals = watched(parts)
+    goals = watched(task, parts)
     if name not in goals:
-        gap = name == ACCURACY_GAP or name.removesuffix("_gap") in goals
+        gap = name in watched(task, parts | {"gold"})
         hint = "; it needs gold models: give --gold" if gap else nearest(name, goals)
         raise ConfigurationError(f"--keep {text}: '{name}' is not measured while unlearning{hint}")
     if direction != "best":
@@ -77,40 +69,40 @@ def keep(text: str, parts: frozenset[str]) -> Keep:
 
 def watcher(problem: Problem, run: Run) -> Watch:
     """Return the measurement: model -> values by name, from forward passes over at most 2,000 examples of each set."""
-    as_classification(problem.task, "--evaluate-every")
-    everything: dict[SetName, Examples | None] = {
-        "forget": problem.forget, "retain": problem.retain, "holdout": problem.holdout
-    }  # fmt: skip
-    sets: dict[SetName, Examples] = {
+    everything = {"forget": problem.forget, "retain": problem.retain, "holdout": problem.holdout}
+    sets = {
         name: examples.sample(SAMPLE, run.generator("watched", name))
         for name, examples in everything.items()
         if examples is not None
     }
     # A run of its own: what is spent on watching is no cost of the method, and shows no bar.
-    aside = Run(device=run.device)
-    quick = {name: metric for name, metric in QUICK.items() if metric.needs <= problem.parts}
+    aside = Run(device=run.device, precision=run.precision)
 
     def measure(model: nn.Module) -> dict[str, float]:
-        rows = Rows({name: _rows(model, problem, examples, aside) for name, examples in sets.items()}, _NO_HEAD, {})
-        return {name: metric(rows, References(rows)).value for name, metric in quick.items()}
+        found = {name: _measured(model, problem.task, examples, aside) for name, examples in sets.items()}
+        rates = {f"{name}_{rate(problem.task)}": value for name, (value, _) in found.items()}
+        return rates | {f"{name}_loss": value for name, (_, value) in found.items()}
 
     golds = [measure(models.copied(gold).to(run.device)) for gold in problem.gold]
-    target = {name: sum(gold[name] for gold in golds) / len(golds) for name in quick} if golds else {}
+    target = {name: sum(gold[name] for gold in golds) / len(golds) for name in golds[0]} if golds else {}
 
-    def watch(model: nn.Module) -> dict[str, float]:
+    def watch(model: nn.Module) -> Mapping[str, float]:
         values = measure(model)
         gaps = {f"{name}_gap": abs(values[name] - target[name]) for name in target}
-        accuracies = [gap for name, gap in gaps.items() if name.endswith("accuracy_gap")]
-        mean = {ACCURACY_GAP: sum(accuracies) / len(accuracies)} if accuracies else {}
+        rates = [gap for name, gap in gaps.items() if name.endswith(f"{rate(problem.task)}_gap")]
+        mean = {f"{rate(problem.task)}_gap": sum(rates) / len(rates)} if rates else {}
         return {**values, **gaps, **mean}
 
     return watch
 
 
-_NO_HEAD = (torch.empty(0), None)
-
-
-def _rows(model: nn.Module, problem: Problem, examples: Examples, run: Run) -> SetRows:
-    logits = example_outputs(model, problem.task, examples, run).float()
-    labels = examples.tensor(as_classification(problem.task, "--evaluate-every").label)
-    return SetRows(examples.ids, labels, logits, torch.empty(len(examples), 0))
+def _measured(model: nn.Module, task: Task, examples: Examples, run: Run) -> tuple[float, float]:
+    """Return the accuracy, or the mean probability of the answers, and the mean loss."""
+    if isinstance(task, CausalLM):
+        losses = example_losses(model, task, examples, run).double()
+        return float((-losses).exp().mean()), float(losses.mean())
+    classifier = as_classification(task, "--evaluate-every")
+    logits = over_examples(model, task, examples, run, task.outputs, "outputs").double()
+    labels = examples.tensor(classifier.label)
+    chosen: Tensor = logits.log_softmax(1).gather(1, labels.long().unsqueeze(1))
+    return float((logits.argmax(1) == labels).double().mean()), -float(chosen.mean())
