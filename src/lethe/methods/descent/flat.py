@@ -45,6 +45,7 @@ class FLAT(Refusing):
 
     # The curves bend, so the loss of a batch is no mean over the losses of its parts.
     divisible: ClassVar[bool] = False
+    needs: ClassVar[frozenset[str]] = frozenset()
     weighable: ClassVar[bool] = False
 
     epochs: int = 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,8 @@ class KnowledgeUnlearning(LanguageDescent):
     Source: Jang et al. 2022, arXiv:2210.01504.
     """
 
+    needs: ClassVar[frozenset[str]] = frozenset({"holdout"})
+
     epochs: int = 20
     learning_rate: float = 5e-5
     optimizer: Literal["sgd", "adam", "adamw"] = "adam"
@@ -69,8 +71,8 @@ class KnowledgeUnlearning(LanguageDescent):
 
     def requirements(self) -> frozenset[str]:
         """The holdout set, unless both thresholds are given."""
-        measured = self.extraction_threshold is None or self.accuracy_threshold is None
-        return super().requirements() | ({"holdout"} if measured else frozenset())
+        given = self.extraction_threshold is not None and self.accuracy_threshold is not None
+        return super().requirements() - ({"holdout"} if given else frozenset())
 
     def unlearn(self, problem: Problem, run: Run) -> nn.Module:
         """Run the loop on the whole forget set, or on one chunk after the other."""

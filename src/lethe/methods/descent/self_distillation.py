@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -34,6 +34,8 @@ class UNDIAL(LanguageDescent):
 
     Source: Dong et al. 2025, arXiv:2402.10052.
     """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
 
     learning_rate: float = 1e-4
     retain: Literal["nll", "kl", "none"] = "none"
@@ -65,6 +67,8 @@ class CEU(LanguageDescent):
 
     Source: Yang 2025, arXiv:2503.01224, and the footnote of its training settings.
     """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
 
     retain: Literal["nll", "kl", "none"] = "none"
     skipped: int = 1

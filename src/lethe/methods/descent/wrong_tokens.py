@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,8 @@ class WrongTokens(LanguageDescent):
 
     Source: Yao et al. 2024, arXiv:2402.15159, section 4 and the settings of its code.
     """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
 
     epochs: int = 1
     batch_size: int = 480
