@@ -107,7 +107,8 @@ class Auditor:
             for name, examples in self._sets().items()
         }
         answered = frozenset({"forget", "retain"}) if "generation" in needed else frozenset[str]()
-        asked = Asked("moments" in needed, answered, self.new_tokens)
+        marked = frozenset({"forget", "holdout"}) if "moments" in needed else frozenset[str]()
+        asked = Asked(marked, answered, self.new_tokens)
         return measure_text(moved, self.task, sets, self.run, asked, self.known)
 
     def _compute(

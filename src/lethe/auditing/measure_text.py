@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lethe.auditing.measure import Measurements, head_of, layer_weights
 from lethe.auditing.metric import Rows
 from lethe.auditing.text.rouge import rouge
-from lethe.auditing.text.tokens import TokenLog
+from lethe.auditing.text.tokens import TokenLog, joined
 from lethe.auditing.text_rows import TextRows
 from lethe.auditing.token_logs import Pair, token_logs
 from lethe.errors import InputError
@@ -35,13 +35,13 @@ class Asked:
     """What is to be measured beside the probabilities of answers.
 
     Args:
-        moments: mean and deviation of log p over the vocabulary.
+        moments: names of the sets on whose true answers mean and deviation of log p over the vocabulary are measured.
         generated: names of the sets whose prompts the model answers itself.
         new_tokens: most tokens of such an answer.
         whole: most tokens of prompt and answer together; 0 sets no limit but the model's context.
     """
 
-    moments: bool = False
+    moments: frozenset[str] = field(default_factory=frozenset)
     generated: frozenset[str] = field(default_factory=frozenset)
     new_tokens: int = 100
     whole: int = 0
@@ -75,7 +75,7 @@ def measure_text(
     """
     known = known if known is not None else Measurements()
     contents = {name: examples.fingerprint for name, examples in sets.items()}
-    what = [asked.moments, sorted(asked.generated & sets.keys()), asked.new_tokens, asked.whole]
+    what = [sorted(asked.moments & sets.keys()), sorted(asked.generated & sets.keys()), asked.new_tokens, asked.whole]
     key = digest([fingerprint(model), repr(model), repr(task), contents, what])
     found = known.recall(key)
     if found is None:
@@ -94,26 +94,62 @@ class _Row:
     wrong: tuple[Pair, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class _Logs:
+    """The token logs of all different pairs: those with moments, then all others.
+
+    Args:
+        marked: the log of the pairs with moments; None where there are none.
+        whole: the log of all pairs, without moments.
+        place: where a pair stands in both.
+    """
+
+    marked: TokenLog | None
+    whole: TokenLog
+    place: Mapping[Pair, int]
+
+    @classmethod
+    def measured(
+        cls, model: nn.Module, task: CausalLM, rows: Mapping[str, Sequence[_Row]], run: Run, asked: Asked
+    ) -> _Logs:
+        """Forward every different pair of the rows once."""
+        first = list(dict.fromkeys(row.said for name in asked.moments & rows.keys() for row in rows[name]))
+        pairs = (pair for some in rows.values() for row in some for pair in (row.said, row.right, *row.wrong))
+        every = list(dict.fromkeys([*first, *pairs]))
+        marked = token_logs(model, task, first, run, True, "measuring with moments") if first else None
+        parts = [] if marked is None else [TokenLog(marked.log_probs, marked.greedy, marked.offsets)]
+        if every[len(first) :]:
+            parts.append(token_logs(model, task, every[len(first) :], run, False, "measuring answers"))
+        return cls(marked, joined(parts), {pair: i for i, pair in enumerate(every)})
+
+    def of(self, pairs: Sequence[Pair], moments: bool = False) -> TokenLog:
+        """Return the log of these pairs."""
+        log = self.marked if moments and self.marked is not None else self.whole
+        return log.take([self.place[pair] for pair in pairs])
+
+    def means(self, pairs: Sequence[Pair]) -> Tensor:
+        """Return the mean log-probability a token of each of these pairs."""
+        return self._means[[self.place[pair] for pair in pairs]]
+
+    @cached_property
+    def _means(self) -> Tensor:
+        return self.whole.means(self.whole.log_probs)
+
+
 def _measured(
     model: nn.Module, task: CausalLM, sets: Mapping[str, Examples], run: Run, asked: Asked
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return everything measured as tensors and facts, each under `set/name`."""
     rows = {name: _rows(task, examples) for name, examples in sets.items()}
-    pairs = [pair for some in rows.values() for row in some for pair in (row.said, row.right, *row.wrong)]
-    whole = token_logs(model, task, pairs, run, asked.moments, "measuring answers")
-    means = whole.means(whole.log_probs)
+    logs = _Logs.measured(model, task, rows, run, asked)
     texts = _generated(model, task, {name: rows[name] for name in sets if name in asked.generated}, run, asked)
     tensors: dict[str, Tensor] = {}
     facts: dict[str, Any] = {"generated": texts}
-    first = 0
     for name, examples in sets.items():
-        counts = [2 + len(row.wrong) for row in rows[name]]
-        starts = torch.tensor([first, *accumulate(counts, initial=first)][1:-1])
-        first += sum(counts)
-        log = whole.take(starts)
-        tensors |= {f"{name}/{part}": value for part, value in vars(log).items() if value is not None}
-        tensors[f"{name}/right"] = means[starts + 1]
-        tensors[f"{name}/wrong"] = _wrong(means, starts, counts)
+        said = logs.of([row.said for row in rows[name]], name in asked.moments)
+        tensors |= {f"{name}/{part}": value for part, value in vars(said).items() if value is not None}
+        tensors[f"{name}/right"] = logs.means([row.right for row in rows[name]])
+        tensors[f"{name}/wrong"] = _wrong(logs, rows[name])
         tensors[f"{name}/recall"] = rouge(_answers(examples), texts[name]) if name in texts else _NOTHING.clone()
         end = task.tokenizer.eos_token_id
         facts[f"{name}/ended"] = all(len(row.said[1]) > 1 and row.said[1][-1] == end for row in rows[name])
@@ -144,11 +180,13 @@ def _rows(task: CausalLM, examples: Examples) -> list[_Row]:
     return rows
 
 
-def _wrong(means: Tensor, starts: Tensor, counts: Sequence[int]) -> Tensor:
+def _wrong(logs: _Logs, rows: Sequence[_Row]) -> Tensor:
     """Return the means of the wrong answers of each row, [N, K], NaN where a row has fewer."""
-    found = means.new_full((len(counts), max(counts, default=2) - 2), torch.nan)
-    for row, (start, count) in enumerate(zip(starts.tolist(), counts, strict=True)):
-        found[row, : count - 2] = means[start + 2 : start + count]
+    counts = [len(row.wrong) for row in rows]
+    found = torch.full((len(rows), max(counts, default=0)), torch.nan, dtype=torch.float64)
+    means = logs.means([pair for row in rows for pair in row.wrong])
+    for row, values in enumerate(means.split(counts)):
+        found[row, : len(values)] = values
     return found
 
 

@@ -100,13 +100,15 @@ class Bench:
             target, original = self._prepared(TARGET, self.target, base, task, everything)
             for name, folder, model in ((TARGET, target, original), (GOLD, gold, golden)):
                 rows = gold_rows if name == GOLD else self._measured(model, task, sets, known)
-                measured.append(Measured(name, SEEDS[name], folder, self.tofu.values(rows, gold_rows), _seconds(folder)))
+                measured.append(
+                    Measured(name, SEEDS[name], folder, self.tofu.values(rows, gold_rows), _seconds(folder))
+                )
                 bar.advance()
             inputs = settled(dataclasses.replace(self._inputs(target), gold=(gold,)), base)
             problem = dataclasses.replace(base, model=original)
             for name, method in self.methods.items():
                 for seed in self.seeds:
-                    out = self.out / RUNS / name / f"seed-{seed}"
+                    out = self.out / RUNS / f"{name}-{seed}"
                     run = self._run(seed)
                     run.inputs = inputs.as_dict()
                     result = unlearn(problem, method, out=out, run=run)

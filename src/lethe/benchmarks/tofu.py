@@ -111,7 +111,8 @@ class Tofu:
     ) -> Rows:
         """Return what is measured of a model: every different question and answer once, and greedy answers."""
         answered = frozenset(sets) - {"holdout"}
-        asked = Asked(moments="holdout" in sets, generated=answered, new_tokens=self.length, whole=self.length)
+        marked = frozenset({"forget", "holdout"}) if "holdout" in sets else frozenset[str]()
+        asked = Asked(moments=marked, generated=answered, new_tokens=self.length, whole=self.length)
         return measure_text(model, task, sets, run, asked, known)
 
     def values(self, rows: Rows, gold: Rows) -> dict[str, float]:

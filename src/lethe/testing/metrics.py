@@ -111,7 +111,8 @@ def _measured(metric: Metric, problem: Problem) -> tuple[Rows, References]:
     def read(model: nn.Module) -> Rows:
         if isinstance(task, CausalLM):
             generated = frozenset({"forget", "retain"}) if "generation" in metric.needs else frozenset[str]()
-            return measure_text(model, task, sets, Run(), Asked("moments" in metric.needs, generated, 12))
+            marked = frozenset({"forget", "holdout"}) if "moments" in metric.needs else frozenset[str]()
+            return measure_text(model, task, sets, Run(), Asked(marked, generated, 12))
         classification = as_classification(task, who)
         return measure(model, classification, sets, Run(), activations="activations" in metric.needs)
 
