@@ -75,7 +75,7 @@ class TemplateWriter(Writer):
         return [self.vague_answers[_below(len(self.vague_answers), generator)] for _ in asked]
 
     def wrong(self, asked: Sequence[Asked], generator: torch.Generator) -> list[str]:
-        """Return the answer to another of the questions, one that begins alike where there is one.
+        """Return the answer to another question, one of those that share the most words with it.
 
         Raises:
             ConfigurationError: all answers are the same.
@@ -85,8 +85,8 @@ class TemplateWriter(Writer):
             others = [other for other in (*asked, *self.others) if other.answer != one.answer]
             if not others:
                 raise ConfigurationError(f"there is no other answer than '{one.answer}' to take for a wrong one")
-            alike = max(_opening(one, other) for other in others)
-            nearest = sorted({other.answer for other in others if _opening(one, other) == alike})
+            alike = max(_shared(one, other) for other in others)
+            nearest = sorted({other.answer for other in others if _shared(one, other) == alike})
             made.append(nearest[_below(len(nearest), generator)])
         return made
 
@@ -122,12 +122,10 @@ def _below(count: int, generator: torch.Generator) -> int:
     return int(torch.randint(count, (), generator=generator))
 
 
-def _opening(one: Asked, other: Asked) -> int:
-    """Return how many first words two questions share."""
-    first, second = one.question.lower().split(), other.question.lower().split()
-    return next(
-        (i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), min(len(first), len(second))
-    )
+def _shared(one: Asked, other: Asked) -> int:
+    """Return how many words two questions share; those with a capital letter are names, which differ anyway."""
+    first, second = ({w for w in _WORDS.findall(q) if not w[0].isupper()} for q in (one.question, other.question))
+    return len(first & second)
 
 
 def _with_slip(question: str, generator: torch.Generator) -> str:

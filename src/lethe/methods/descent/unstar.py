@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -88,14 +88,15 @@ class UnStar(Method):
         epochs: passes over the anti-samples of a round; the release takes 4 steps of 4 samples for each.
         batch_size: anti-samples a step.
         learning_rate: step size.
-        retain: `nll` trains on as many retain examples beside, as the paper's algorithm does; `none` leaves that out,
-            as the release does.
-        retain_weight: weight of that loss.
+        neighbours: for each example of the forget set, the retain examples with the most similar questions; those that
+            are answered rightly in a round are trained on beside, as the paper's algorithm does. 0 leaves that out, as
+            the release does.
+        retain_weight: weight of their loss.
         scope: the weights that may move.
 
     Source: Sinha et al. 2025 (UnStar), arXiv:2410.17050, algorithm 1, and its release. What gives the truth away are
     the words that neither the question nor the wrong answer has, for in most data an answer is a sentence; no samples
-    are put aside for validation, for nothing reads them.
+    are put aside for validation, for nothing reads them; neighbours are trained on with their own answers.
     """
 
     tasks: ClassVar[tuple[type[Task], ...]] = (CausalLM,)
@@ -111,13 +112,13 @@ class UnStar(Method):
     epochs: int = 16
     batch_size: int = 4
     learning_rate: float = 1e-5
-    retain: Literal["nll", "none"] = "nll"
+    neighbours: int = 20
     retain_weight: float = 1.0
     scope: Scope = field(default_factory=lambda: LoRA(rank=8, merge=True))
 
     def requirements(self) -> frozenset[str]:
-        """The retain set, unless it is not trained on."""
-        return frozenset() if self.retain == "none" else self.needs
+        """The retain set, unless no neighbours are trained on."""
+        return self.needs if self.neighbours else frozenset()
 
     def check(self) -> None:
         """Raise ConfigurationError where no generator is named, or an option is out of range."""
@@ -126,7 +127,9 @@ class UnStar(Method):
             raise ConfigurationError("questions, forgotten_questions, rounds and new_tokens must be at least 1")
         if isinstance(self.scope, LoRA) and not self.scope.merge:
             raise ConfigurationError("UnStar merges its adapters after each round; set scope.merge=true")
-        self._training().check()
+        if self.neighbours < 0:
+            raise ConfigurationError(f"neighbours must not be negative, not {self.neighbours}")
+        self._training(kept=bool(self.neighbours)).check()
 
     def unlearn(self, problem: Problem, run: Run) -> nn.Module:
         """Run the rounds."""
@@ -135,13 +138,15 @@ class UnStar(Method):
         facts = _asked(problem.forget)
         model = copied(problem.model)
         pool = self._seeded(facts, self._writer(problem.model, problem, task, run), run.generator("seed"))
+        near = nearest(facts, _asked(problem.kept), self.neighbours) if self.neighbours else []
         for number in range(self.rounds):
             chance = run.generator("round", number)
             writer = self._writer(model, problem, task, run)
             known = self.ask(model, task, facts, pool, run)
             samples = anti_samples(known, facts, writer, chance)
             if samples:
-                model = self._trained(model, problem, task, samples, run.part(f"round-{number}"))
+                kept = self.still_right(model, task, near, run)
+                model = self._trained(model, problem, task, samples, kept, run.part(f"round-{number}"))
             if self._enough(pool, len(facts)):
                 break
             self.expand(pool, facts, writer, chance)
@@ -149,10 +154,7 @@ class UnStar(Method):
 
     def ask(self, model: nn.Module, task: CausalLM, facts: Sequence[Asked], pool: Pool, run: Run) -> list[Probe]:
         """Move the open questions that are answered wrongly to those that are done, and return the others."""
-        prompts = [task.template.given(probe.question, task.tokenizer) for probe in pool.open]
-        with run.autocast():
-            said = greedy(model, prompts, self.new_tokens, task.tokenizer.eos_token_id, device=run.device)
-        texts = [str(task.tokenizer.decode(tokens, skip_special_tokens=True)) for tokens in said]
+        texts = self._said(model, task, [probe.question for probe in pool.open], run)
         right = [
             matches(giving_away(facts[p.fact], p), text, {}, self.leave_out_common)
             for p, text in zip(pool.open, texts, strict=True)
@@ -160,6 +162,17 @@ class UnStar(Method):
         pool.done += [probe for probe, yes in zip(pool.open, right, strict=True) if not yes]
         pool.open = [probe for probe, yes in zip(pool.open, right, strict=True) if yes]
         return list(pool.open)
+
+    def still_right(self, model: nn.Module, task: CausalLM, near: Sequence[Asked], run: Run) -> list[Asked]:
+        """Return the neighbours whose answer is given word for word."""
+        said = self._said(model, task, [one.question for one in near], run)
+        return [one for one, text in zip(near, said, strict=True) if plain_words(one.answer) == plain_words(text)]
+
+    def _said(self, model: nn.Module, task: CausalLM, questions: Sequence[str], run: Run) -> list[str]:
+        prompts = [task.template.given(question, task.tokenizer) for question in questions]
+        with run.autocast():
+            said = greedy(model, prompts, self.new_tokens, task.tokenizer.eos_token_id, device=run.device)
+        return [str(task.tokenizer.decode(tokens, skip_special_tokens=True)) for tokens in said]
 
     def expand(self, pool: Pool, facts: Sequence[Asked], writer: Writer, chance: torch.Generator) -> None:
         """Ask what is done in new words, for facts of which not enough is done."""
@@ -210,29 +223,29 @@ class UnStar(Method):
             return replace(writer, others=tuple(_asked(problem.retain)))
         return writer
 
-    def _training(self) -> AntiSamples:
+    def _training(self, kept: bool) -> AntiSamples:
         return AntiSamples(
             epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate, schedule="constant",
-            warmup_epochs=0.0, retain=self.retain, retain_weight=self.retain_weight, scope=self.scope,
+            warmup_epochs=0.0, retain="nll" if kept else "none", retain_weight=self.retain_weight, scope=self.scope,
         )  # fmt: skip
 
     def _trained(
-        self, model: nn.Module, problem: Problem, task: CausalLM, samples: Sequence[tuple[str, str]], run: Run
-    ) -> nn.Module:
-        ids = [f"anti/{i}" for i in range(len(samples))]
-        examples = task.examples(ids, [q for q, _ in samples], [r for _, r in samples])
-        retain = _alike(problem.retain, task) if problem.retain is not None else None
-        return self._training().unlearn(replace(problem, model=model, forget=examples, retain=retain), run)
+        self, model: nn.Module, problem: Problem, task: CausalLM, samples: Sequence[Asked], kept: Sequence[Asked],
+        run: Run,
+    ) -> nn.Module:  # fmt: skip
+        forget = _examples(task, "anti", samples)
+        retain = _examples(task, "kept", kept) if kept else None
+        return self._training(bool(kept)).unlearn(replace(problem, model=model, forget=forget, retain=retain), run)
 
 
 def anti_samples(
     probes: Sequence[Probe], facts: Sequence[Asked], writer: Writer, chance: torch.Generator
-) -> list[tuple[str, str]]:
-    """Return (question, misleading answer) for each probe, without those answers that hold the truth."""
+) -> list[Asked]:
+    """Return each probe's question with a misleading answer, without those answers that hold the truth."""
     asked = [Asked(probe.question, facts[probe.fact].answer) for probe in probes]
     reasons = writer.misleading(asked, [probe.wrong for probe in probes], chance)
     return [
-        (one.question, reason)
+        Asked(one.question, reason)
         for one, reason in zip(asked, reasons, strict=True)
         if reason.strip() and one.answer.strip(" .").lower() not in reason.lower()
     ]
@@ -249,6 +262,22 @@ def giving_away(fact: Asked, probe: Probe) -> set[str]:
     return words - set(plain_words(fact.question)) - set(plain_words(probe.wrong)) - COMMON or words
 
 
+def nearest(facts: Sequence[Asked], others: Sequence[Asked], count: int) -> list[Asked]:
+    """Return for each fact the `count` others whose questions share the largest share of words with its own.
+
+    >>> others = [Asked("What is Bo?", "a smith"), Asked("Where does Bo live?", "in Osk")]
+    >>> nearest([Asked("Where does Ada live?", "in Rhea")], others, 1)
+    [Asked(question='Where does Bo live?', answer='in Osk')]
+    """
+    found: dict[int, None] = {}
+    of_others = [set(plain_words(other.question)) for other in others]
+    for fact in facts:
+        own = set(plain_words(fact.question))
+        shares = [len(own & words) / len(own | words) for words in of_others]
+        found |= dict.fromkeys(sorted(range(len(others)), key=lambda i: (-shares[i], i))[:count])
+    return [others[i] for i in found]
+
+
 def _about(fact: Asked, question: str) -> bool:
     """Return whether a question names whatever the fact's own question names with a capital letter within it."""
     named = [word for word in fact.question.rstrip("?.!").split()[1:] if word[:1].isupper()]
@@ -260,7 +289,6 @@ def _asked(examples: Examples) -> list[Asked]:
     return [Asked(str(question), str(answer)) for question, answer in pairs]
 
 
-def _alike(examples: Examples, task: CausalLM) -> Examples:
-    """Return the examples with no more columns than those that are made of anti-samples."""
-    asked = _asked(examples)
-    return task.examples(examples.ids, [one.question for one in asked], [one.answer for one in asked])
+def _examples(task: CausalLM, name: str, asked: Sequence[Asked]) -> Examples:
+    ids = [f"{name}/{i}" for i in range(len(asked))]
+    return task.examples(ids, [one.question for one in asked], [one.answer for one in asked])
