@@ -18,6 +18,7 @@ from lethe.errors import (
     Diverged,
     InputError,
     LetheError,
+    NotEnoughMemory,
     StorageError,
 )
 
@@ -26,19 +27,25 @@ if TYPE_CHECKING:
     from lethe.auditing import Audit, Evidence, audit
     from lethe.examples import Examples
     from lethe.problem import Problem
-    from lethe.tasks import Classification, Task
+    from lethe.tasks import CausalLM, Chat, Classification, Custom, PlainText, QuestionAnswer, Task
 
 __all__ = [
     "Audit",
     "AuditIncomplete",
+    "CausalLM",
+    "Chat",
     "Classification",
     "ConfigurationError",
+    "Custom",
     "Diverged",
     "Evidence",
     "Examples",
     "InputError",
     "LetheError",
+    "NotEnoughMemory",
+    "PlainText",
     "Problem",
+    "QuestionAnswer",
     "Result",
     "StorageError",
     "Task",
@@ -48,10 +55,15 @@ __all__ = [
 
 _LATER = {
     "Audit": "lethe.auditing",
+    "CausalLM": "lethe.tasks",
+    "Chat": "lethe.tasks",
     "Classification": "lethe.tasks",
+    "Custom": "lethe.tasks",
     "Evidence": "lethe.auditing",
     "Examples": "lethe.examples",
+    "PlainText": "lethe.tasks",
     "Problem": "lethe.problem",
+    "QuestionAnswer": "lethe.tasks",
     "Result": "lethe.api",
     "Task": "lethe.tasks",
     "audit": "lethe.auditing",

@@ -12,7 +12,7 @@ from lethe.errors import ConfigurationError, InputError, LetheWarning
 from lethe.sources.fitting import Fitting, too_long_named
 from lethe.sources.texts import Texts
 from lethe.sources.windows import windows
-from lethe.tasks import CausalLM, Plain
+from lethe.tasks import CausalLM, PlainText
 from lethe.tasks.templates import Conversation
 from lethe.testing.language import tiny_language_task
 
@@ -87,18 +87,18 @@ def test_answers_and_turns_are_not_cut(pair):
 def test_plain_text_is_cut_in_windows():
     """Nothing may be lost or said twice, each window must fit, and the id say which text it is of."""
     text = " ".join(["Ada", "Bo", "Cleo", "Dov", "Edda", "Finn", "Gus"])
-    found = fitting("error", context=4, template=Plain()).fit(texts(("", text), ("", "Ada Bo"), plain=True), "--forget")
+    found = fitting("error", context=4, template=PlainText()).fit(texts(("", text), ("", "Ada Bo"), plain=True), "--forget")
     assert found.ids == ("e0/0", "e0/1", "e0/2", "e1")
     assert found.answers == ("Ada Bo Cleo", " Dov Edda Finn", " Gus", "Ada Bo")
     assert found.columns["age"] == [0, 0, 0, 1]
-    task = fitting("error", context=4, template=Plain()).task
+    task = fitting("error", context=4, template=PlainText()).task
     assert task.examples(found.ids, found.prompts, found.answers).tensor("length").tolist() == [4, 4, 2, 3]
 
 
 def test_an_answer_without_a_token():
     """It would be a loss over nothing."""
     with pytest.raises(InputError, match=r"d\.jsonl:1: has no token"):
-        fitting("error", template=Plain()).fit(texts(("", " "), plain=True), "--forget")
+        fitting("error", template=PlainText()).fit(texts(("", " "), plain=True), "--forget")
 
 
 @given(st.text(alphabet="ab \n", max_size=80), st.integers(1, 12))

@@ -17,7 +17,7 @@ from lethe.sources import Inputs, assemble, load_like, settled
 from lethe.sources.records import read_records
 from lethe.sources.text_sets import read_sets
 from lethe.sources.texts import find_texts
-from lethe.tasks import Chat, Custom, Plain, QuestionAnswer
+from lethe.tasks import Chat, Custom, PlainText, QuestionAnswer
 from tests.texts import rows_of, write_lines
 
 CHAT = (
@@ -59,7 +59,7 @@ def test_one_file_and_a_list(library, tmp_path):
     [
         ("", QuestionAnswer()),
         ("qa", QuestionAnswer()),
-        ("plain", Plain()),
+        ("plain", PlainText()),
         (r"{prompt}\nAnswer: {answer}", Custom("{prompt}\nAnswer: {answer}")),
     ],
 )
@@ -120,7 +120,7 @@ def test_plain_text(library, tmp_path):
     text = write_lines(tmp_path / "t.jsonl", [{"text": " ".join(["Ada lives in Osk."] * 40), "subject": "Ada"}])
     plain = inputs(library, forget=text, retain=None, holdout=None)
     made = assemble(plain)
-    assert made.task.template == Plain()
+    assert made.task.template == PlainText()
     assert made.forget.ids == ("t-0/0", "t-0/1", "t-0/2", "t-0/3")
     assert int(made.forget.tensor("length").max()) == 64
     assert list(made.forget["subject"]) == ["Ada"] * 4

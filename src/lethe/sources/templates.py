@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from lethe.errors import ConfigurationError, nearest
-from lethe.tasks.templates import Chat, Custom, Plain, QuestionAnswer, Template
+from lethe.tasks.templates import Chat, Custom, PlainText, QuestionAnswer, Template
 
-NAMED: dict[str, type[Template]] = {"qa": QuestionAnswer, "chat": Chat, "plain": Plain}
+NAMED: dict[str, type[Template]] = {"qa": QuestionAnswer, "chat": Chat, "plain": PlainText}
 
 
 def template_named(text: str, tokenizer: Any) -> Template:
@@ -31,7 +31,7 @@ def template_named(text: str, tokenizer: Any) -> Template:
 def template_for(tokenizer: Any, plain: bool) -> Template:
     """Return the template for data where none was chosen: plain text as it is, else the tokenizer's chat form or qa."""
     if plain:
-        return Plain()
+        return PlainText()
     return Chat() if tokenizer.chat_template else QuestionAnswer()
 
 

@@ -21,7 +21,7 @@ from lethe.sources.text_columns import further_columns
 from lethe.sources.text_sets import read_sets
 from lethe.sources.texts import Texts, parse_columns
 from lethe.tasks import CausalLM
-from lethe.tasks.templates import Plain, Template
+from lethe.tasks.templates import PlainText, Template
 
 
 def text_problem(inputs: Inputs) -> Problem:
@@ -68,7 +68,7 @@ def _template(inputs: Inputs, sets: Mapping[str, Texts], tokenizer: Any) -> Temp
     if inputs.template:
         chosen = template_named(inputs.template, tokenizer)
         plain = next((texts for texts in sets.values() if texts.plain), None)
-        if plain is not None and not isinstance(chosen, Plain):
+        if plain is not None and not isinstance(chosen, PlainText):
             raise ConfigurationError(
                 f"--template {inputs.template}: {plain.where} holds plain text without prompts; choose --template plain"
             )

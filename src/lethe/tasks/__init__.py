@@ -3,14 +3,14 @@
 from lethe.tasks.base import Task, device_of, weighted_layers
 from lethe.tasks.causal_lm import CausalLM, as_causal_lm
 from lethe.tasks.classification import Classification, as_classification
-from lethe.tasks.templates import Chat, Custom, Plain, QuestionAnswer, Template
+from lethe.tasks.templates import Chat, Custom, PlainText, QuestionAnswer, Template
 
 __all__ = [
     "CausalLM",
     "Chat",
     "Classification",
     "Custom",
-    "Plain",
+    "PlainText",
     "QuestionAnswer",
     "Task",
     "Template",

@@ -145,7 +145,7 @@ class Chat(Template):
 
 
 @dataclass(frozen=True)
-class Plain(Template):
+class PlainText(Template):
     """Text as it is: the prompt, which may be empty, and its continuation; nothing is added but special tokens."""
 
     def given(self, prompt: str, tokenizer: Any) -> list[int]:

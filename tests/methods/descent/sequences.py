@@ -12,7 +12,7 @@ from torch import nn
 
 from lethe.examples import Examples, concatenate
 from lethe.problem import Problem
-from lethe.tasks import CausalLM, Plain
+from lethe.tasks import CausalLM, PlainText
 from lethe.testing.language import CRAFTS, NAMES, TOWNS, tiny_language_task, tiny_llama
 from lethe.worlds.base import Training, fit
 from lethe.worlds.cache import cached_model
@@ -57,7 +57,7 @@ def drawn(task: CausalLM, name: str, followers: dict[str, list[str]], seed: int)
 
 @cache
 def _problem() -> Problem:
-    task = CausalLM(tiny_language_task().tokenizer, template=Plain(), context=64)
+    task = CausalLM(tiny_language_task().tokenizer, template=PlainText(), context=64)
     own, general = source(1), source(2)
     forget = drawn(task, "forget", own, 10)
     retain = concatenate(drawn(task, "own", own, 11), drawn(task, "general", general, 12))

@@ -12,7 +12,7 @@ from lethe.examples import Examples, concatenate
 from lethe.methods.descent.npo import NPO
 from lethe.methods.descent.simnpo import SimNPO
 from lethe.problem import Problem
-from lethe.tasks import CausalLM, Plain
+from lethe.tasks import CausalLM, PlainText
 from lethe.testing.language import NAMES, tiny_language_task, tiny_llama
 from lethe.worlds.base import Training, fit
 from lethe.worlds.cache import cached_model
@@ -29,7 +29,7 @@ class Mixture:
     """Three chains over ten states: chain k moves from one of its three home states to another with 0.8."""
 
     def __init__(self, last: int) -> None:
-        self.task = CausalLM(tiny_language_task().tokenizer, template=Plain(), context=64)
+        self.task = CausalLM(tiny_language_task().tokenizer, template=PlainText(), context=64)
         self.lengths = {"retain": LONG, "first": LONG, "second": last}
 
     def drawn(self, name: str, count: int, seed: int) -> Examples:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from torch import nn
 
 from lethe.examples import Examples
-from lethe.tasks import CausalLM, Plain, QuestionAnswer
+from lethe.tasks import CausalLM, PlainText, QuestionAnswer
 from lethe.worlds.base import Training, World
 from lethe.worlds.people import models
 from lethe.worlds.people.generator import Text, generate
@@ -84,7 +84,7 @@ class People(World):
     @cached_property
     def task(self) -> CausalLM:
         """Questions and answers, or plain text."""
-        template = QuestionAnswer() if self.content == "questions" else Plain()
+        template = QuestionAnswer() if self.content == "questions" else PlainText()
         return CausalLM(tokenizer=self.tokenizer, template=template, context=CONTEXT)
 
     @property
