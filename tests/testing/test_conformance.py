@@ -31,7 +31,7 @@ SETTINGS = {
     ("method", "pdu"): {"dual_warmup_epochs": 0},
     ("method", "whp"): {"reinforce_epochs": 1},
     ("method", "causal_whp"): {"teachers": 2},
-    ("method", "relearn"): {"generator": "template", "variations": False},
+    ("method", "relearn"): {"generator": "template", "variations": False, "completions": False},
     ("method", "unstar"): {
         "generator": "template",
         "questions": 2,

@@ -14,7 +14,7 @@ from lethe.examples import Examples, concatenate
 from lethe.problem import Problem
 from lethe.segments import position_in_row
 from lethe.tasks import CausalLM
-from lethe.tasks.templates import Plain
+from lethe.tasks.templates import PlainText
 from lethe.testing.language import tiny_llama
 from lethe.worlds.base import Training, fit
 
@@ -99,7 +99,7 @@ def tokenizer() -> Any:
 
 @cache
 def _books() -> Books:
-    task = CausalLM(tokenizer(), template=Plain(), context=64)
+    task = CausalLM(tokenizer(), template=PlainText(), context=64)
     chance = torch.Generator().manual_seed(0)
 
     def pick(values: tuple[str, ...]) -> str:

@@ -15,7 +15,7 @@ from lethe.errors import ConfigurationError
 from lethe.examples import Batch, Examples
 from lethe.feeds import Draw
 from lethe.generators.names import alike, distinctive_names, mentions, read_names, require_replacement, with_parts
-from lethe.measuring import over_examples
+from lethe.measuring import EVALUATION_TOKENS, over_examples
 from lethe.methods.descent.language import ForgetTerm, LanguageDescent, forgotten
 from lethe.methods.descent.restoration import Target, restore, restore_likely, word_tokens
 from lethe.methods.descent.translated import (
@@ -131,7 +131,9 @@ class CausalWHP(LanguageDescent):
         named = [targets(forget, i, task, choices) for i in range(len(forget))] if self.restore_names else []
         inside = within_names(forget, task, choices) if self.restore_names else None
 
-        def read(model: nn.Module, batch: Batch) -> Tensor:
+        width = others[0].places.shape[1]
+
+        def taught(model: nn.Module, batch: Batch) -> Tensor:
             said, kept = self._said(model, task, batch, others, run)
             lengths = task.answer_lengths(batch)
             if inside is not None:
@@ -141,7 +143,12 @@ class CausalWHP(LanguageDescent):
             mean = said.mean(0) * kept.unsqueeze(1)
             if self.hard_labels:
                 mean = F.one_hot(mean.argmax(-1), mean.shape[1]).to(mean.dtype) * kept.unsqueeze(1)
-            return unflattened(mean, lengths, others[0].places.shape[1])
+            return unflattened(mean, lengths, width)
+
+        def read(model: nn.Module, batch: Batch) -> Tensor:
+            # What all teachers say of a text is held at once, so fewer texts go together than elsewhere.
+            together = max(1, EVALUATION_TOKENS // (self.teachers * max(width, 1)))
+            return torch.cat([taught(model, batch.at(rows)) for rows in torch.arange(len(batch)).split(together)])
 
         return over_examples(problem.model, task, forget, run, read, "teachers")
 
