@@ -62,3 +62,18 @@ def recovered(problem: Problem, unlearned: Unlearned, steps: int, rate: float) -
     original, _ = losses_of(problem, problem.model)
     after, _ = losses_of(problem, relearned(problem, unlearned.model, steps, rate))
     return (unlearned.forget - after) / (unlearned.forget - original)
+
+
+def within_budget(problem: Problem, method: Method, budget: float, seed: int) -> Unlearned:
+    """Run the method and return the last of its models whose mean retain loss rose by the budget at most."""
+    limit = losses_of(problem, problem.model)[1] + budget
+    found = [Unlearned(problem.model, *losses_of(problem, problem.model))]
+
+    def watch(model: nn.Module) -> dict[str, float]:
+        forget, retain = losses_of(problem, model)
+        if retain <= limit:
+            found[0] = Unlearned(copied(model), forget, retain)
+        return {"forget": forget}
+
+    unlearn(problem, method, seed=seed, watch=watch, watch_every=1)
+    return found[0]
