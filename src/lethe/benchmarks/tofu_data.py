@@ -45,6 +45,8 @@ def read_tofu(source: str, split: str, limit: int = 0) -> TofuData:
         InputError: a file is missing or damaged, or a row lacks a column.
         ConfigurationError: there is no such split.
     """
+    if not Path(source).is_dir() and not _on_hub(source):
+        raise InputError(f"{source}: no such folder; give one with TOFU's files, or locuslab/TOFU")
     share = _share(source, split)
     forget = _read(source, f"{split}_perturbed", PARAPHRASED, WRONG)
     retain = _read(source, f"retain{100 - share:02d}")
@@ -69,6 +71,11 @@ def read_tofu(source: str, split: str, limit: int = 0) -> TofuData:
         tasks["holdout"] = _read(source, holdout)
     more = {row[QUESTION]: row for row in evaluated}
     return TofuData(forget, [{**more.get(row[QUESTION], {}), **row} for row in retain], tasks)
+
+
+def _on_hub(source: str) -> bool:
+    """Say whether this can be the name of a data set of the hub, `owner/name`."""
+    return re.fullmatch(r"\w[\w.-]*/[\w.-]+", source) is not None
 
 
 def _share(source: str, split: str) -> int:
@@ -105,10 +112,8 @@ def _read(source: str, name: str, *columns: str) -> list[Row]:
         if name not in files:
             raise InputError(f"{source}: holds no {name}.jsonl{nearest(name, files)}; copy TOFU's files there")
         records = read_records(str(files[name]))
-    elif "/" in source.strip("/") and not source.startswith((".", "/", "~")):
-        records = read_records(f"{source}:{name}:train")
     else:
-        raise InputError(f"{source}: no such folder; give one with TOFU's files, or locuslab/TOFU")
+        records = read_records(f"{source}:{name}:train")
     return [_checked(records, i, columns) for i in range(len(records))]
 
 

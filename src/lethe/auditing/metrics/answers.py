@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
+from lethe.auditing.metric import Rows
 from lethe.auditing.metrics.text import RowMean
 from lethe.auditing.text import exact_memorization, extraction_strength
 from lethe.auditing.text_rows import TextRows, answer_probability, greedy_recall
@@ -114,6 +115,10 @@ class ExactMemorization(RowMean):
         """Return the share, [N]."""
         return exact_memorization(rows.words)
 
+    def resolution(self, rows: Rows) -> float:
+        """Return one token of one answer."""
+        return 1 / len(rows.texts[self.part].words.log_probs)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractionStrength(RowMean):
@@ -129,3 +134,7 @@ class ExtractionStrength(RowMean):
     def scores(self, rows: TextRows) -> Tensor:
         """Return the share, [N]."""
         return extraction_strength(rows.words)
+
+    def resolution(self, rows: Rows) -> float:
+        """Return one token of one answer."""
+        return 1 / len(rows.texts[self.part].words.log_probs)
