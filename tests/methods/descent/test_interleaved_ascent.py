@@ -59,6 +59,9 @@ def test_sequences_alternate_in_the_order_of_the_data(problem):
 
 def test_a_step_is_the_mean_over_its_sequences_of_factor_times_mean_loss(problem):
     moved, task = shaken(problem.model), problem.task
+    answers = ["Ada lives in Marn.", "Bo.", "Bo is a smith. Bo is a smith.", "Ada."]
+    uneven = task.answering(problem.forget, answers)
+    problem = dataclasses.replace(problem, forget=uneven)
     method = InterleavedAscent()
     draw = draw_of(problem, method)
     with torch.no_grad():

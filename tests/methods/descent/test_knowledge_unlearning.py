@@ -79,6 +79,13 @@ def test_the_thresholds_are_the_originals_means_on_unseen_text_and_those_given_r
     assert unlearn(alone, first).record["cost"]["steps"] == 1
 
 
+@pytest.mark.parametrize("never", ["extraction_threshold", "accuracy_threshold"])
+def test_one_mean_alone_does_not_end_it(problem, never):
+    thresholds = {"extraction_threshold": 1.1, "accuracy_threshold": 1.1, never: 0.0}
+    run = unlearn(problem, dataclasses.replace(METHOD, epochs=4, **thresholds))
+    assert run.record["cost"]["steps"] == 4
+
+
 def test_a_step_is_the_whole_forget_set_whatever_fits_in_memory(problem, result):
     assert [len(rows) for rows, _ in METHOD.plan(problem, Run(), 0)] == [len(problem.forget)]
     parted = unlearn(problem, dataclasses.replace(METHOD, micro_batch=10, epochs=2)).model

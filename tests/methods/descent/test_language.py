@@ -1,6 +1,11 @@
-"""The terms all language-model methods share, against sums worked out sequence by sequence in double precision."""
+"""The terms all language-model methods share, against sums worked out sequence by sequence in double precision.
+
+Tolerances of 1e-6 leave room for the weights of answers in a mean over tokens, which are single precision.
+"""
 
 from __future__ import annotations
+
+import dataclasses
 
 import pytest
 import torch
@@ -28,10 +33,15 @@ def problem():
 
 @pytest.fixture(scope="module")
 def double():
-    """The problem in float64, and a model somewhere else than its original."""
+    """The problem in float64 with answers of all lengths, and a model somewhere else than its original."""
     problem = well_known_problem()
     problem.model.double()
-    return problem, shaken(problem.model)
+    answers = ["Ada lives in Marn.", "Bo.", "Bo is a smith. Bo is a smith.", "Cleo is a weaver in Osk.", "Ada lives."]
+    forget, retain = (
+        problem.task.answering(examples, [answers[i % len(answers)] for i in range(len(examples))])
+        for examples in (problem.forget, problem.kept)
+    )
+    return dataclasses.replace(problem, forget=forget, retain=retain), shaken(problem.model)
 
 
 def token_log_probs(model, examples):
@@ -58,9 +68,9 @@ def test_the_retain_kl_is_the_mean_over_answer_tokens_of_kl_from_the_original(do
     term = retain_term(problem, problem.task, "kl")
     expected = pooled_kl(problem.model, moved, problem.kept)
     assert expected > 0.01
-    torch.testing.assert_close(term(moved, draw.retain).mean(), expected, rtol=1e-9, atol=0)
+    torch.testing.assert_close(term(moved, draw.retain).mean(), expected, rtol=1e-6, atol=0)
     torch.testing.assert_close(
-        gradient(moved, term(moved, draw.retain).mean()), gradient(moved, expected), rtol=1e-6, atol=1e-9
+        gradient(moved, term(moved, draw.retain).mean()), gradient(moved, expected), rtol=1e-6, atol=1e-7
     )
 
 
@@ -75,20 +85,16 @@ def test_the_retain_loss_and_ascent_are_means_over_all_answer_tokens(double):
     problem, moved = double
     method = GradDiff()
     terms = method.objective(problem, Run())(moved, draw_of(problem, method))
-    torch.testing.assert_close(terms["retain"].mean(), pooled_nll(moved, problem.kept), rtol=1e-9, atol=0)
-    torch.testing.assert_close(terms["forget"].mean(), -pooled_nll(moved, problem.forget), rtol=1e-9, atol=0)
+    torch.testing.assert_close(terms["retain"].mean(), pooled_nll(moved, problem.kept), rtol=1e-6, atol=0)
+    torch.testing.assert_close(terms["forget"].mean(), -pooled_nll(moved, problem.forget), rtol=1e-6, atol=0)
 
 
-def test_answers_of_different_lengths_count_by_their_tokens(double):
+def test_a_mean_over_tokens_is_not_the_mean_over_answers(double):
     problem, moved = double
-    task = problem.task
-    answers = ["Ada lives in Marn.", "Bo.", "Bo is a smith. Bo is a smith.", "Ada."]
-    uneven = task.answering(problem.forget, answers)
-    assert len(set(task.answer_lengths(uneven.batch(torch.arange(4))).tolist())) > 2
-    batch = task.prepare(uneven.batch(torch.arange(4)))
-    by_token, by_example = pooled_nll(moved, uneven), task.losses(moved, batch).mean()
-    assert abs(float((by_token - by_example).detach())) > 0.01
-    torch.testing.assert_close(task.training_losses(moved, batch).mean(), by_token, rtol=1e-9, atol=0)
+    batch = draw_of(problem, GradDiff()).retain
+    assert len(set(problem.task.answer_lengths(batch).tolist())) == 5
+    by_answer = problem.task.losses(moved, batch).mean()
+    assert abs(float((pooled_nll(moved, problem.kept) - by_answer).detach())) > 0.01
 
 
 @pytest.mark.parametrize("retain", ["nll", "kl"])
@@ -102,7 +108,7 @@ def test_a_batch_cut_into_parts_has_the_terms_of_the_whole(double, retain):
     assert len(cut) > 2
     for name, value in whole.items():
         total = sum(part.reduced(name, objective(moved, part.draw)[name]) for part in cut)
-        torch.testing.assert_close(total, value, rtol=1e-9, atol=0)
+        torch.testing.assert_close(total, value, rtol=1e-6, atol=0)
 
 
 def test_prompt_and_padding_count_nowhere(double):
@@ -122,7 +128,7 @@ def test_the_anchor_on_forget_answers_is_their_kl_from_the_original(double):
         method = GradDiff(retain="none", forget_kl=weight)
         values.append(method.objective(problem, Run())(moved, draw_of(problem, method))["forget"].mean())
     torch.testing.assert_close(
-        values[1] - values[0], pooled_kl(problem.model, moved, problem.forget), rtol=1e-8, atol=0
+        values[1] - values[0], pooled_kl(problem.model, moved, problem.forget), rtol=1e-6, atol=0
     )
 
 
