@@ -13,8 +13,8 @@ from lethe.errors import ConfigurationError
 from lethe.examples import concatenate
 from lethe.generation import greedy
 from lethe.generators import Asked, ModelWriter, TemplateWriter
-from lethe.methods.descent import unstar
-from lethe.methods.descent.unstar import Pool, Probe, UnStar, anti_samples, giving_away
+from lethe.methods.descent.anti_samples import Pool, Probe, anti_samples, asked_of, giving_away, nearest
+from lethe.methods.descent.unstar import AntiSamples, UnStar
 from lethe.models import fingerprint
 from lethe.problem import Problem
 from lethe.run import Run
@@ -175,7 +175,7 @@ def test_one_association_goes_and_what_is_beside_it_stays(world):
 
 
 def test_neighbours_are_what_keeps_the_same_attribute_of_others(world):
-    near = unstar.nearest(unstar._asked(world.forget), unstar._asked(world.kept), 20)
+    near = nearest(asked_of(world.forget), asked_of(world.kept), 20)
     assert sum("language" in one.question for one in near) >= 12
     method = UnStar(**SETTINGS)
     untouched = method.still_right(world.model, world.task, near, Run())
@@ -187,5 +187,5 @@ def test_neighbours_are_what_keeps_the_same_attribute_of_others(world):
 
 def test_plain_training_on_what_stays_does_not_do_it(world):
     kept = dataclasses.replace(world, forget=world.kept.take(range(8)))
-    idle = unstar.AntiSamples(epochs=20, batch_size=4, learning_rate=5e-4, warmup_epochs=0.0)
+    idle = AntiSamples(epochs=20, batch_size=4, learning_rate=5e-4, warmup_epochs=0.0)
     assert _right(world, idle.unlearn(kept, Run()), world.forget) == 1.0

@@ -6,18 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import nn
 
 from lethe.errors import ConfigurationError
-from lethe.examples import Examples
 from lethe.generation import greedy
 from lethe.generators import Asked, ModelWriter, TemplateWriter, Way, Writer, require_named, writer_of
 from lethe.generators.matching import matches, plain_words
-from lethe.generators.names import mentions
-from lethe.generators.templates import COMMON
 from lethe.methods.base import Method
+from lethe.methods.descent.anti_samples import (
+    Pool,
+    Probe,
+    answered,
+    anti_samples,
+    asked_of,
+    giving_away,
+    is_about,
+    nearest,
+)
 from lethe.methods.descent.language import ForgetTerm, LanguageDescent, forgotten
 from lethe.models import copied
 from lethe.problem import Problem
@@ -27,36 +33,6 @@ from lethe.tasks import CausalLM, Task, as_causal_lm
 
 OWN = "self"
 EXPANDING: tuple[Way, ...] = ("simpler", "rephrased", "direct")
-
-
-@dataclass(frozen=True)
-class Probe:
-    """One question about a fact that is to be forgotten.
-
-    Attributes:
-        fact: which of the forget examples it asks for.
-        question: as it is put.
-        wrong: the wrong answer that belongs to it.
-    """
-
-    fact: int
-    question: str
-    wrong: str
-
-
-@dataclass
-class Pool:
-    """The questions that are still answered rightly as far as is known, and those that no longer are.
-
-    Attributes:
-        open: to be asked.
-        done: answered wrongly.
-        known: every question there ever was, by fact.
-    """
-
-    open: list[Probe]
-    done: list[Probe]
-    known: set[tuple[int, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,10 +111,10 @@ class UnStar(Method):
         """Run the rounds."""
         self.check()
         task = as_causal_lm(problem.task, type(self).__name__)
-        facts = _asked(problem.forget)
+        facts = asked_of(problem.forget)
         model = copied(problem.model)
         pool = self._seeded(facts, self._writer(problem.model, problem, task, run), run.generator("seed"))
-        near = nearest(facts, _asked(problem.kept), self.neighbours) if self.neighbours else []
+        near = nearest(facts, asked_of(problem.kept), self.neighbours) if self.neighbours else []
         for number in range(self.rounds):
             chance = run.generator("round", number)
             writer = self._writer(model, problem, task, run)
@@ -197,7 +173,7 @@ class UnStar(Method):
         new: list[tuple[int, str]] = []
         for fact, question in zip(numbers, questions, strict=True):
             key = (fact, question.strip().lower())
-            if question.strip() and key not in pool.known and _about(facts[fact], question):
+            if question.strip() and key not in pool.known and is_about(facts[fact], question):
                 pool.known.add(key)
                 new.append((fact, question.strip()))
         if not new:
@@ -220,7 +196,7 @@ class UnStar(Method):
             return ModelWriter(model, task.tokenizer, task.template, new_tokens=self.new_tokens)
         writer, _ = writer_of(self.generator, run.device, type(self).__name__)
         if isinstance(writer, TemplateWriter) and problem.retain is not None:
-            return replace(writer, others=tuple(_asked(problem.retain)))
+            return replace(writer, others=tuple(asked_of(problem.retain)))
         return writer
 
     def _training(self, kept: bool) -> AntiSamples:
@@ -233,62 +209,6 @@ class UnStar(Method):
         self, model: nn.Module, problem: Problem, task: CausalLM, samples: Sequence[Asked], kept: Sequence[Asked],
         run: Run,
     ) -> nn.Module:  # fmt: skip
-        forget = _examples(task, "anti", samples)
-        retain = _examples(task, "kept", kept) if kept else None
+        forget = answered(task, "anti", samples)
+        retain = answered(task, "kept", kept) if kept else None
         return self._training(bool(kept)).unlearn(replace(problem, model=model, forget=forget, retain=retain), run)
-
-
-def anti_samples(
-    probes: Sequence[Probe], facts: Sequence[Asked], writer: Writer, chance: torch.Generator
-) -> list[Asked]:
-    """Return each probe's question with a misleading answer, without those answers that hold the truth."""
-    asked = [Asked(probe.question, facts[probe.fact].answer) for probe in probes]
-    reasons = writer.misleading(asked, [probe.wrong for probe in probes], chance)
-    return [
-        Asked(one.question, reason)
-        for one, reason in zip(asked, reasons, strict=True)
-        if reason.strip() and one.answer.strip(" .").lower() not in reason.lower()
-    ]
-
-
-def giving_away(fact: Asked, probe: Probe) -> set[str]:
-    """Return the words of the true answer that neither the question nor the wrong answer has; all where none is left.
-
-    >>> fact = Asked("Where does Ada live?", "Ada lives in Osk.")
-    >>> giving_away(fact, Probe(0, fact.question, "Ada lives in Lutu."))
-    {'osk'}
-    """
-    words = set(plain_words(fact.answer))
-    return words - set(plain_words(fact.question)) - set(plain_words(probe.wrong)) - COMMON or words
-
-
-def nearest(facts: Sequence[Asked], others: Sequence[Asked], count: int) -> list[Asked]:
-    """Return for each fact the `count` others whose questions share the largest share of words with its own.
-
-    >>> others = [Asked("What is Bo?", "a smith"), Asked("Where does Bo live?", "in Osk")]
-    >>> nearest([Asked("Where does Ada live?", "in Rhea")], others, 1)
-    [Asked(question='Where does Bo live?', answer='in Osk')]
-    """
-    found: dict[int, None] = {}
-    of_others = [set(plain_words(other.question)) for other in others]
-    for fact in facts:
-        own = set(plain_words(fact.question))
-        shares = [len(own & words) / len(own | words) for words in of_others]
-        found |= dict.fromkeys(sorted(range(len(others)), key=lambda i: (-shares[i], i))[:count])
-    return [others[i] for i in found]
-
-
-def _about(fact: Asked, question: str) -> bool:
-    """Return whether a question names whatever the fact's own question names with a capital letter within it."""
-    named = [word for word in fact.question.rstrip("?.!").split()[1:] if word[:1].isupper()]
-    return all(mentions(question.lower(), [word.lower()]) for word in named)
-
-
-def _asked(examples: Examples) -> list[Asked]:
-    pairs = zip(np.asarray(examples["prompt"]), np.asarray(examples["answer"]), strict=True)
-    return [Asked(str(question), str(answer)) for question, answer in pairs]
-
-
-def _examples(task: CausalLM, name: str, asked: Sequence[Asked]) -> Examples:
-    ids = [f"{name}/{i}" for i in range(len(asked))]
-    return task.examples(ids, [one.question for one in asked], [one.answer for one in asked])
