@@ -12,6 +12,7 @@ import torch
 
 from lethe.benchmarks import running
 from lethe.cli import main
+from lethe.cli.bench import _spelled
 from lethe.models import fingerprint
 from lethe.sources import load_language_model
 from tests.benchmarks.conftest import Changed, Place
@@ -117,6 +118,12 @@ def test_a_run_can_be_audited_as_any_other(done: Path, capsys: pytest.CaptureFix
     assert main(["audit", "--run", str(done / "runs" / "npo-0"), "--attacks", "none", "--json"]) == 0
     names = {entry["name"] for entry in json.loads(capsys.readouterr().out)["metrics"]}
     assert {"forget_quality", "forget_truth_ratio", "retain_truth_ratio", "model_utility"} <= names
+
+
+def test_methods_may_be_written_without_underlines() -> None:
+    assert [_spelled(name) for name in ("graddiff", "grad_diff", "npo", "tofu")] == [
+        "grad_diff", "grad_diff", "npo", "tofu"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

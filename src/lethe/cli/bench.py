@@ -50,8 +50,8 @@ def bench(
     from lethe.benchmarks.running import Bench
     from lethe.run import Run
 
-    per_method = _by_method(set_)
-    chosen = [part.strip() for part in methods.split(",") if part.strip()]
+    chosen = [_spelled(part.strip()) for part in methods.split(",") if part.strip()]
+    per_method = {_spelled(owner): options for owner, options in _by_method(set_).items()}
     _check_names(per_method, [name, *chosen])
     own = {"split": split, "limit": limit, "epochs": epochs, "learning_rate": learning_rate}
     given = {option: str(value) for option, value in own.items() if value is not None}
@@ -78,6 +78,13 @@ def bench(
         note(f"interrupted; the same command goes on with what is in {out}")
         raise
     _show(results, out, quiet, as_json)
+
+
+def _spelled(name: str) -> str:
+    """Return the method's name as the catalogue writes it, where it was given without underlines: `graddiff`."""
+    from lethe import catalogue
+
+    return {slug.replace("_", ""): slug for slug in catalogue.entries("method")}.get(name.replace("_", ""), name)
 
 
 def _built(name: str, options: Mapping[str, str]) -> Any:
