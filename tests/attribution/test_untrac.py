@@ -8,7 +8,16 @@ import pytest
 import torch
 from torch import nn
 
-from lethe.attribution import Ascent, Influence, gradient_influence, leave_one_out, tracin, untrac, untrac_inverse
+from lethe.attribution import (
+    Ascent,
+    Influence,
+    gradient_influence,
+    hessian_influence,
+    leave_one_out,
+    tracin,
+    untrac,
+    untrac_inverse,
+)
 from lethe.errors import ConfigurationError, Diverged, InputError
 from lethe.examples import Examples
 from lethe.models import fingerprint
@@ -197,6 +206,37 @@ def test_tracin_sums_dot_products_over_checkpoints():
     assert torch.allclose(tracin([(model, 0.5), (model, 0.25)], task, training, tests).table, 0.75 * dots)
     cosines = gradient_influence(model, task, training, {"itself": training["towns"]}, kind="cosine")
     assert cosines.of("towns", "itself") == pytest.approx(1.0, rel=1e-4)
+
+
+def test_the_series_of_the_inverse_hessian_reaches_what_a_solver_finds():
+    training, tests = _sets(0, (24, 32))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = _Double(nn.Sequential(nn.Linear(WIDTH, 4)))
+    weights = dict(model.named_parameters())
+
+    def loss(flat: torch.Tensor, examples: Examples) -> torch.Tensor:
+        parts = flat.split([w.numel() for w in weights.values()])
+        moved = {name: part.view_as(w) for (name, w), part in zip(weights.items(), parts, strict=True)}
+        logits = torch.func.functional_call(model, moved, (examples.tensor("input"),))
+        return nn.functional.cross_entropy(logits, examples.tensor("label"))
+
+    flat = torch.cat([w.detach().flatten() for w in weights.values()])
+    hessian = torch.autograd.functional.hessian(lambda w: loss(w, _whole(training)), flat)
+    damped = hessian + 0.1 * torch.eye(len(flat), dtype=torch.float64)
+    gradients = {n: torch.func.grad(loss)(flat, examples) for n, examples in {**training, **tests}.items()}
+    expected = [float(torch.linalg.solve(damped, gradients["test"]) @ gradients[name]) for name in training]
+    found = hessian_influence(model, TASK, training, tests, iterations=400, damping=0.1, scale=2.0)
+    assert found.table[:, 0].tolist() == pytest.approx(expected, rel=1e-4)
+    assert gradient_influence(model, TASK, training, tests).table[:, 0].tolist() != pytest.approx(expected, rel=0.1)
+    with pytest.raises(Diverged):
+        hessian_influence(model, TASK, training, tests, iterations=3000, damping=0.1, scale=0.01)
+
+
+def test_language_models_have_second_derivatives_too():
+    model, task, training, tests = _language()
+    found = hessian_influence(model, task, training, tests, iterations=3, damping=1.0)
+    assert found.of("towns", "town") > found.of("crafts", "town")
 
 
 def test_what_cannot_be_traced_is_refused():
