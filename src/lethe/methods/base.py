@@ -43,9 +43,10 @@ class Method(ABC):
 
 
 def settings(value: Any) -> Any:
-    """Return a configuration value as plain data: a dataclass becomes its type's name and its fields."""
+    """Return a configuration value as plain data: a dataclass becomes its type's name and the fields that it shows."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: settings(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        # A field that is not shown, such as a model, is no setting.
+        fields = {f.name: settings(getattr(value, f.name)) for f in dataclasses.fields(value) if f.repr}
         return {"type": type(value).__name__, **fields}
     if isinstance(value, (list, tuple)):
         return [settings(item) for item in value]

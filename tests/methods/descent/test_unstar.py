@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Sequence
 
 import pytest
@@ -100,6 +101,16 @@ def test_the_model_itself_may_write(small):
     method = UnStar(generator="self", questions=2, forgotten_questions=2, rounds=1, new_tokens=4)
     assert isinstance(method._writer(small.model, small, small.task, Run()), ModelWriter)
     assert fingerprint(unlearn(small, method).model) == fingerprint(small.model)
+
+
+def test_a_writer_that_is_brought_is_named_in_the_record(small, tmp_path):
+    writer = ModelWriter(tiny_llama(len(small.task.tokenizer), 1), small.task.tokenizer, new_tokens=4)
+    method = UnStar(generator=writer, questions=1, forgotten_questions=1, rounds=1, new_tokens=4)
+    record = unlearn(small, method, out=tmp_path / "run").record
+    told = json.loads((tmp_path / "run" / "record.json").read_text())["configuration"]["method"]["generator"]
+    assert told == record["configuration"]["method"]["generator"]
+    assert told["type"] == "ModelWriter"
+    assert told["new_tokens"] == 4
 
 
 def test_what_is_needed_is_said(small):
