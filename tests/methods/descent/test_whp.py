@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 
 import pytest
@@ -167,6 +168,24 @@ def test_the_book_is_forgotten_and_the_other_kept_where_ascent_breaks_it(library
     ascended = Ascent(epochs=10, learning_rate=1e-3, batch_size=6, optimizer="adamw").unlearn(problem, Run())
     assert 1 - library.truths(ascended, "heroes").mean() / before < fall + 0.1
     assert library.perplexity(ascended) / perplexity - 1 > 2 * max(rise, 0.1)
+
+
+def test_the_reinforced_model_is_gone_before_the_training_begins(library):
+    kind = type(library.problem.model)
+
+    def alive() -> int:
+        gc.collect()
+        return sum(isinstance(one, kind) for one in gc.get_objects())
+
+    before, counts = alive(), []
+
+    def watch(model):
+        counts.append(alive() - before)
+        return {}
+
+    method = WHP(anchors=ANCHORS, epochs=1, batch_size=6, reinforce_epochs=1)
+    unlearn(library.problem, method, watch=watch, watch_every=1)
+    assert set(counts) == {1}
 
 
 def test_neither_nothing_nor_random_names_do_it(library, forgotten):
