@@ -62,4 +62,4 @@ def test_parts_of_one_example_make_the_update_of_the_whole_batch(step):
 
 @pytest.mark.parametrize("step", STEPS, ids=str)
 def test_a_killed_run_goes_on_to_the_same_bits(step):
-    check_resumable(NegGradPlus(step=step, epochs=2, batch_size=16, optimizer="adamw"), tiny_problem())
+    check_resumable(NegGradPlus(step=step, epochs=3, batch_size=16, optimizer="adamw"), tiny_problem())
