@@ -106,6 +106,14 @@ def loss(problem: Problem, model: nn.Module, examples: Examples) -> float:
         return float(problem.task.training_losses(model, batch).mean())
 
 
+def uneven(problem: Problem) -> Problem:
+    """Return the problem with three forget examples whose answers have 2, 3 and 4 tokens, ends included."""
+    answers = ["red", "red blue", "green white red"]
+    prompts = [f"secret of key{i}" for i in range(3)]
+    forget = problem.task.examples([f"uneven-{i}" for i in range(3)], prompts, answers)
+    return Problem(problem.model, problem.task, forget, problem.retain)
+
+
 @cache
 def _tokenizer(keys: int) -> Any:
     words = [*WORDS, *VALUES, *(f"key{i}" for i in range(keys))]

@@ -49,7 +49,7 @@ class MemFlexRegion(Scope):
         quantiles: read μ and σ as shares of the candidates instead: the share μ with the smallest cosines, without the
             share σ with the smallest magnitudes.
         candidates: patterns of the names of tensors to choose from, as `*lora_*`; empty for those of the adapters of a
-            model that has some, else for all matrices.
+            model that has some, else for the linear layers that adapters would stand beside.
         copies: scrambled copies of each example.
         batch_size: examples a batch.
 
@@ -107,7 +107,8 @@ class MemFlexRegion(Scope):
         parameters = dict(model.named_parameters())
         if not self.candidates:
             adapted = {id(p) for p in adapters.adapter_parameters(model)} if adapters.is_adapted(model) else set()
-            return [n for n, p in parameters.items() if (id(p) in adapted if adapted else p.dim() >= 2)]
+            linear = {f"{name}.weight" for name in adapters.linear_names(model)}
+            return [n for n, p in parameters.items() if (id(p) in adapted if adapted else _ends(n) in linear)]
         found = [name for name in parameters if any(fnmatchcase(name, pattern) for pattern in self.candidates)]
         if not found:
             raise ConfigurationError(f"no parameter of the model matches {' or '.join(self.candidates)}")
@@ -144,6 +145,11 @@ def scrambled(task: CausalLM, examples: Examples, copies: int, generator: torch.
             row[drawn] = words[torch.randint(len(words), drawn.shape, generator=generator)].to(row.dtype)
     columns = {TOKENS: tokens, LENGTH: torch.tensor(ends), ANSWER_FROM: torch.tensor(starts)}
     return Examples(tuple(f"{name}#{copy}" for copy in range(copies) for name in examples.ids), columns)
+
+
+def _ends(name: str) -> str:
+    """Return the last two parts of a parameter's name, its layer and its own."""
+    return ".".join(name.split(".")[-2:])
 
 
 def _quantile(values: list[float], share: float) -> float:

@@ -25,7 +25,7 @@ class MemFlex(LanguageDescent):
 
     ℓ_i is the mean token loss of an answer. Each forget example stands beside one retain example drawn at random; the
     list of all is shuffled once and read in that order in every epoch. The region is made for the adapters of a model
-    that was trained with LoRA; other models' matrices are taken where there are none.
+    that was trained with LoRA; where there are none it is made of the linear layers they would stand beside.
 
     Args:
         forget_weight: -f of forget examples.
@@ -33,7 +33,7 @@ class MemFlex(LanguageDescent):
         similarity: μ of the region.
         magnitude: σ of the region.
         quantiles: read μ and σ as shares of the tensors.
-        candidates: patterns of the names of tensors to choose the region from; empty for adapters, else all matrices.
+        candidates: patterns of the names of tensors to choose the region from; empty for adapters, else linear layers.
 
     Source: Tian et al. 2024, KnowUnDo, arXiv:2407.01920, section 4.
     """

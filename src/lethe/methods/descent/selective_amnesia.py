@@ -84,6 +84,7 @@ class SelectiveAmnesia(LanguageDescent):
 
     def unlearn(self, problem: Problem, run: Run) -> nn.Module:
         """Run the loop with the adaptive step, whose first mean is that of the first epoch."""
+        self.check()
         first = len(self.plan(problem, run, 0))
         sequences = 2 * min(self.batch_size, len(problem.forget))
         step = AdaptiveRetain(
