@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lethe.errors import ConfigurationError
+from lethe.parallel import require_whole
 from lethe.steps.base import Step, memory, moving
 from lethe.steps.plain import Plain
 from lethe.terms import Terms
@@ -58,6 +59,7 @@ class WeightAveraging(Step):
 
     def __call__(self, model: nn.Module, terms: Terms, optimizer: torch.optim.Optimizer) -> Mapping[str, Tensor]:
         """Update the weights once, and count them where it is their turn."""
+        require_whole(terms.parallel, "weight averaging")
         values = self.inner(model, terms, optimizer)
         kept = memory(optimizer)
         step = kept["steps of averaging"] = kept.get("steps of averaging", 0) + 1

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lethe.errors import ConfigurationError
+from lethe.parallel import require_whole
 from lethe.steps.base import Step, gradients, memory, moving, norm, restored
 from lethe.terms import Gradients, Terms
 
@@ -65,6 +66,7 @@ class Disruption(Step):
 
     def __call__(self, model: nn.Module, terms: Terms, optimizer: torch.optim.Optimizer) -> Mapping[str, Tensor]:
         """Update the weights once."""
+        require_whole(terms.parallel, "a step that keeps an adversary")
         weights, kept = moving(optimizer), memory(optimizer)
         rate, schedule = _rates(optimizer)
         if kept.get("steps of mudman", 0) % self.fork == 0:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lethe.errors import ConfigurationError
+from lethe.parallel import require_whole
 from lethe.steps.base import Step, gradients, moving, norm, restored, shift
 from lethe.terms import Gradients, Terms
 
@@ -83,6 +84,7 @@ class RandomSmoothing(SmoothedStep):
 
     def smoothed(self, weights: list[Tensor], terms: Terms, gradient: Gradients) -> Gradients:
         """Return the mean gradient over S points nearby."""
+        require_whole(terms.parallel, "random smoothing")
         total = [torch.zeros_like(w) for w in weights]
         generator = terms.generator(weights[0].device)
         for _ in range(self.samples):
