@@ -15,7 +15,7 @@ from lethe.benchmarks.tofu import Tofu
 from lethe.worlds.people import People
 from lethe.worlds.people.folders import write_model, write_tofu
 
-TOFU = Tofu(split="forget14", epochs=30, batch_size=16, learning_rate=3e-3)
+TOFU = Tofu(split="forget14", epochs=16, batch_size=16, learning_rate=5e-3)
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,8 @@ def test_forget_quality_tells_the_target_from_gold_and_not_gold_from_gold(
 
 def test_membership_is_seen_in_the_target_alone(bench: Bench, of_target: dict[str, float]) -> None:
     assert of_target["mia_loss"] > 0.9
-    assert 0.2 < bench.values(bench.second)["mia_loss"] < 0.8
+    gold, second = (bench.values(model)["mia_loss"] for model in (bench.gold, bench.second))
+    assert abs(gold - second) < 0.2 < 0.4 < of_target["mia_loss"] - gold
     assert of_target["privacy_leakage"] < -0.5
 
 
