@@ -250,7 +250,7 @@ def describe(kind: str, slug: str) -> dict[str, Any]:
     }
     if kind == "method":
         facts |= {
-            "tasks": [task.__name__.lower() for task in loaded.tasks],
+            "tasks": [snake(task.__name__) for task in loaded.tasks],
             "acts_on": loaded.acts_on,
             "needs": sorted(loaded.needs),
             "intent": loaded.intent,
@@ -263,3 +263,12 @@ def section(docstring: str, title: str) -> str:
     """Return the text of a docstring's section (`Source: …`) on one line, empty where there is none."""
     match = re.search(rf"^{title}:(.*?)(?=\n\s*\n|\Z)", docstring, flags=re.MULTILINE | re.DOTALL)
     return " ".join(match.group(1).split()) if match else ""
+
+
+def snake(name: str) -> str:
+    """Return a class name as a slug.
+
+    >>> snake("HeadRecovery"), snake("CausalLM")
+    ('head_recovery', 'causal_lm')
+    """
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

@@ -14,6 +14,7 @@ import pytest
 from lethe.cli import main
 from lethe.cli.options import stoppable
 from lethe.run import Run
+from tests.texts import write_library
 
 LONG = ("--set", "epochs=8", "--set", "learning_rate=0.02", "--set", "optimizer=adam")
 START = "import sys; from lethe.cli import main; sys.exit(main())"
@@ -62,6 +63,25 @@ def test_kill_and_run_again(place, lethe, straight, tmp_path):
     assert lethe(command).code == 0
     assert (run / "model" / "model.safetensors").read_bytes() == straight
     assert json.loads((run / "record.json").read_text())["cost"]["steps"] == 8 * 19
+
+
+def test_kill_a_run_that_trains_an_adapter(lethe, tmp_path):
+    """An adapter of a language model, its optimiser and its place in the plan come back to the bit as well."""
+    library = write_library(tmp_path)
+    settings = ("epochs=60", "batch_size=4", "learning_rate=0.003", "scope.rank=2")
+    options = [word for setting in settings for word in ("--set", setting)]
+    runs = [tmp_path / "straight", tmp_path / "killed"]
+    commands = [library.unlearn(run, *options, "--scope", "lora", "--device", "cpu", "--quiet") for run in runs]
+    assert lethe(commands[0]).code == 0
+    process = started(commands[1])
+    under_way(process, runs[1])
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not (runs[1] / "model").exists()
+    assert lethe(commands[1]).code == 0
+    straight, again = ((run / "model" / "adapter_model.safetensors").read_bytes() for run in runs)
+    assert straight == again
 
 
 def test_ctrl_c_and_run_again(place, lethe, straight, tmp_path):

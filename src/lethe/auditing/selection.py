@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import TypeVar
@@ -37,19 +36,10 @@ def named(kind: str, chosen: Sequence[Part] | None, task: Task) -> list[tuple[st
     seen = Counter[str]()
     result: list[tuple[str, Part]] = []
     for part in chosen:
-        slug = known.get(type(part)) or _snake(type(part).__name__)
+        slug = known.get(type(part)) or catalogue.snake(type(part).__name__)
         if not isinstance(task, part.tasks):
             kinds = " or ".join(kind.__name__ for kind in part.tasks)
             raise ConfigurationError(f"{slug} works on {kinds}, and the problem's task is {type(task).__name__}")
         seen[slug] += 1
         result.append((f"{slug}_{seen[slug]}" if seen[slug] > 1 else slug, part))
     return result
-
-
-def _snake(name: str) -> str:
-    """Return a class name as a slug.
-
-    >>> _snake("HeadRecovery")
-    'head_recovery'
-    """
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

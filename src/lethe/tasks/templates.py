@@ -45,6 +45,16 @@ def _plain(text: str, tokenizer: Any) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
 
 
+def _continuing(text: str, tokenizer: Any) -> list[int]:
+    """Return the tokens of text that follows other text.
+
+    Tokenizers that put a space before every text (SentencePiece) would begin a text with a space of its own with two.
+    """
+    before, whole = (_plain(part, tokenizer) for part in (":", f":{text}"))
+    follows = text.startswith(" ") and bool(before) and whole[: len(before)] == before
+    return whole[len(before) :] if follows else _plain(text, tokenizer)
+
+
 def _start(tokenizer: Any) -> list[int]:
     return [tokenizer.bos_token_id] if tokenizer.bos_token_id is not None else []
 
@@ -55,10 +65,10 @@ def _end(tokenizer: Any) -> list[int]:
 
 @dataclass(frozen=True)
 class Custom(Template):
-    """A pattern with `{prompt}` and `{answer}`; what stands after `{answer}` belongs to the answer.
+    r"""A pattern with `{prompt}` and `{answer}`; what stands after `{answer}` belongs to the answer.
 
     Args:
-        pattern: the whole text, such as `Question: {prompt}\\nAnswer: {answer}`. A space before `{answer}` is
+        pattern: the whole text, such as `Question: {prompt}\nAnswer: {answer}`. A space before `{answer}` is
             tokenised with the answer, as tokenizers of language models mark the beginning of a word by it.
 
     Raises:
@@ -90,7 +100,7 @@ class Custom(Template):
         """Return the tokens of the answer and the end-of-sequence token."""
         _, between, after = self._parts()
         space = " " if between.endswith(" ") else ""
-        return _plain(space + answer + after, tokenizer) + _end(tokenizer)
+        return _continuing(space + answer + after, tokenizer) + _end(tokenizer)
 
 
 @dataclass(frozen=True)
@@ -154,4 +164,4 @@ class PlainText(Template):
 
     def said(self, answer: str, tokenizer: Any) -> list[int]:
         """Return the tokens of the text; without an end, since a text may go on beyond its window."""
-        return _plain(answer, tokenizer)
+        return _continuing(answer, tokenizer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -36,6 +36,8 @@ class BadTeacher(Descent):
     learning_rate: float = 1e-4
     optimizer: Literal["sgd", "adam", "adamw"] = "adam"
     weight_decay: float = 0.0
+    divisible: ClassVar[bool] = False  # a batch holds both sets in whatever shares fall into it
+
     retain_share: float = 0.3
     temperature: float = 1.0
 

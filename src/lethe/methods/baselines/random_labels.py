@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +36,8 @@ class RandomLabels(Descent):
     epochs: int = 10
     batch_size: int = 256
     learning_rate: float = 0.013
+    divisible: ClassVar[bool] = False  # a mixed batch holds both sets in whatever shares fall into it
+
     order: Literal["separate", "mixed"] = "separate"
     exclude_true: bool = True
     retain_weight: float = 1.0
