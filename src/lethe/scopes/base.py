@@ -93,7 +93,7 @@ class BoundMask:
                     parameter.data.copy_(kept[name].detach())
                 continue
             flag = flag.to(parameter.device)
-            self._partial.append((parameter, flag, kept[name].detach().to(parameter.device)))
+            self._partial.append((parameter, flag, kept[name].detach().to(parameter)))
             self._hooks.append(parameter.register_hook(flag.mul))
         self.restore()
 

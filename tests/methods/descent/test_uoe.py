@@ -119,3 +119,13 @@ def test_other_losses_forget_in_the_expert_too(forget):
     after = unlearn(problem, method).model
     assert accuracies(problem, after)[0] <= 0.6
     assert accuracies(problem, after)[1] >= 0.9
+
+
+def test_in_bfloat16_the_other_experts_keep_their_bits_too():
+    problem = planted()
+    method = UOE(**{**GA, "epochs": 1})
+    after = unlearn(problem, method, run=Run(precision="bf16")).model
+    stacked = f"model.layers.{BLOCK}.mlp.experts.down_proj"
+    same = after.get_parameter(stacked) == problem.model.get_parameter(stacked).to(torch.bfloat16)
+    assert bool(same[:EXPERT].all() & same[EXPERT + 1 :].all())
+    assert not bool(same[EXPERT].all())
