@@ -126,3 +126,5 @@ def test_the_report_shows_it(on_original: Evidence, tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text()
     assert "Forget probability" in page
     assert "Exact memorization" in page
+    assert "Probability beside original and gold" in page
+    assert "forget probability (%)" in page

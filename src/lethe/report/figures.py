@@ -28,13 +28,11 @@ def all_figures(evidences: Sequence[Evidence]) -> list[Figure]:
 
 
 def accuracies(evidences: Sequence[Evidence]) -> list[Figure]:
-    """Draw the accuracies of every model beside original and gold."""
-    wanted = [
-        name
-        for name in names_of(evidences, "metrics")
-        if name.endswith("accuracy") and all(found(evidence, "metrics", name) for evidence in evidences)
-    ]
-    if not wanted:
+    """Draw the accuracies of every model beside original and gold; of language models the probabilities of answers."""
+    known = [n for n in names_of(evidences, "metrics") if all(found(one, "metrics", n) for one in evidences)]
+    what = next((what for what in ("accuracy", "probability") if any(name.endswith(what) for name in known)), None)
+    wanted = [name for name in known if what is not None and name.endswith(what)]
+    if what is None:
         return []
     table = [[_entry(evidence, name) for name in wanted] for evidence in evidences]
     first, titles = table[0], [entry["title"] for entry in table[0]]
@@ -50,8 +48,8 @@ def accuracies(evidences: Sequence[Evidence]) -> list[Figure]:
         "Unlearning succeeds where a model's bars stand where gold's do, not where they are lowest. "
         "The whisker on gold is the standard deviation between gold models."
     )
-    spec = drawn(traces, "", "accuracy (%)", barmode="group", yaxis_range=[0, 100])
-    return [Figure("accuracies", "Accuracy beside original and gold", summary, caption, spec)]
+    spec = drawn(traces, "", f"{what} (%)", barmode="group", yaxis_range=[0, 100])
+    return [Figure("accuracies", f"{what.capitalize()} beside original and gold", summary, caption, spec)]
 
 
 def membership_scores(evidences: Sequence[Evidence]) -> list[Figure]:
@@ -146,7 +144,8 @@ def relearning(evidences: Sequence[Evidence]) -> list[Figure]:
             steps, values = zip(*details["curve"], strict=True)
             traces.append(line(label, steps, percent(values), colour, dash))
             words.append(f"{label}: {shown(values[0], '%')} before, {shown(values[-1], '%')} after {steps[-1]} steps")
-    spec = drawn(traces, "steps of fine-tuning on forgotten examples", "forget accuracy (%)", yaxis_range=[0, 101])
+    measure = f"forget {first['details'].get('measure', 'accuracy')} (%)"
+    spec = drawn(traces, "steps of fine-tuning on forgotten examples", measure, yaxis_range=[0, 101])
     caption = "A model that regains the forgotten examples faster than gold learns them had only hidden them."
     return [Figure("relearning", first["title"], "; ".join(words), caption, spec)]
 

@@ -87,7 +87,9 @@ class Relearn(Attack):
                     censored = False
                     break
         cost = {"steps": step, "seconds": time.perf_counter() - start}
-        return Score(float(step), {"curve": curve, "target": target, "censored": censored, "cost": cost})
+        return Score(
+            float(step), {"measure": shown, "curve": curve, "target": target, "censored": censored, "cost": cost}
+        )
 
     def _train(self, model: nn.Module, task: Task, forget: Examples, run: Run) -> Iterator[int]:
         """Yield the number of steps done, from 0, whenever it is time to look."""
