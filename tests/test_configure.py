@@ -60,13 +60,15 @@ def test_every_entry_loads_and_every_option_has_a_meaning(kind):
 
 
 @pytest.mark.parametrize("slug", sorted(catalogue.entries("method")))
-def test_every_method_is_described_whole_and_can_be_built_without_settings(slug):
+def test_every_method_is_described_whole_and_can_be_built_from_its_defaults(slug):
     facts = catalogue.describe("method", slug)
     assert facts["title"].endswith((".", "].")), slug
     assert facts["tasks"]
     assert {*facts["tasks"]} <= {"classification", "causal_lm"}
     assert facts["source"] or slug == "retrain", f"{slug}: no Source in the docstring"
-    assert configure.build(slug, {}) == catalogue.find("method", slug)()
+    # Two have to be told who writes their texts.
+    needed = {"generator": "template"} if slug in ("relearn", "unstar") else {}
+    assert configure.build(slug, needed) == catalogue.find("method", slug)(**needed)
 
 
 def test_rows_of_the_catalogue_are_those_that_work():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lethe.demo import digits as demo
 from lethe.auditing import Evidence
 from lethe.cli import main
+from lethe.demo import digits as demo
 from lethe.progress import Silent
 from lethe.store import EVIDENCE, read_json
 

@@ -87,7 +87,9 @@ def test_answers_and_turns_are_not_cut(pair):
 def test_plain_text_is_cut_in_windows():
     """Nothing may be lost or said twice, each window must fit, and the id say which text it is of."""
     text = " ".join(["Ada", "Bo", "Cleo", "Dov", "Edda", "Finn", "Gus"])
-    found = fitting("error", context=4, template=PlainText()).fit(texts(("", text), ("", "Ada Bo"), plain=True), "--forget")
+    found = fitting("error", context=4, template=PlainText()).fit(
+        texts(("", text), ("", "Ada Bo"), plain=True), "--forget"
+    )
     assert found.ids == ("e0/0", "e0/1", "e0/2", "e1")
     assert found.answers == ("Ada Bo Cleo", " Dov Edda Finn", " Gus", "Ada Bo")
     assert found.columns["age"] == [0, 0, 0, 1]

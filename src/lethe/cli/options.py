@@ -93,6 +93,7 @@ def processes(name: str) -> tuple[Parallel, torch.device]:
 @contextlib.contextmanager
 def stoppable(run: Run) -> Iterator[None]:
     """Let Ctrl-C ask the run to stop after its step; a second one ends the process at once."""
+
     def stop(number: int, frame: FrameType | None) -> None:
         if run.stop.requested:
             os._exit(INTERRUPTED)

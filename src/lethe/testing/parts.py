@@ -164,8 +164,8 @@ def _stepped(step: Step, problem: Problem, learning_rate: float) -> tuple[nn.Mod
             frozen.requires_grad_(False)
         weights = weights[-1:]
     optimizer = step.optimizer(weights, learning_rate, 0.0) or torch.optim.SGD(weights, lr=learning_rate)
-    prepared = {name: problem.task.prepare(examples.batch(torch.arange(8))) for name, (_, examples) in sets.items()}
-    training = partial(training_loss(problem, Run(seed=0), 0), model, Draw(**prepared, epoch=0, step=0))
+    forget, retain = (problem.task.prepare(examples.batch(torch.arange(8))) for _, examples in sets.values())
+    training = partial(training_loss(problem, Run(seed=0), 0), model, Draw(forget, retain, epoch=0, step=0))
     values = step(model, Terms([evaluated], training=training), optimizer)
     return model, values
 

@@ -1,7 +1,6 @@
 """Score what a language model was measured to say: pure functions on token log-probabilities, token ids and texts."""
 
 from lethe.auditing.text.exact_memorization import exact_memorization
-from lethe.text.extraction_likelihood import extraction_likelihood, overlap
 from lethe.auditing.text.extraction_strength import extraction_strength
 from lethe.auditing.text.kolmogorov_smirnov import KolmogorovSmirnov, forget_quality, kolmogorov_smirnov
 from lethe.auditing.text.membership import by_loss, by_min_k, by_min_k_plus_plus, by_reference, by_zlib
@@ -13,6 +12,7 @@ from lethe.auditing.text.rouge import Overlaps, rouge, rouge_overlaps
 from lethe.auditing.text.separation import Separation, privacy_leakage, separation
 from lethe.auditing.text.tokens import TokenLog
 from lethe.auditing.text.truth_ratio import forget_truth_ratio, log_truth_ratio, truth_preference, utility_truth_ratio
+from lethe.text.extraction_likelihood import extraction_likelihood, overlap
 
 __all__ = [
     "KolmogorovSmirnov",

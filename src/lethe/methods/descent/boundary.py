@@ -83,7 +83,9 @@ class BoundaryShrink(Boundary):
         def curved(model: nn.Module, batch: Batch) -> Tensor:
             return input_curvature(model, task, batch, self.curvature_length).detach()
 
-        before = over_examples(original, problem.task, problem.forget, run, curved, "curvature") if self.curvature else None
+        before = (
+            over_examples(original, problem.task, problem.forget, run, curved, "curvature") if self.curvature else None
+        )
 
         def terms(model: nn.Module, draw: Draw) -> Mapping[str, Tensor]:
             batch = draw.forget
