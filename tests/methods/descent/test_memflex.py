@@ -7,6 +7,7 @@ import torch
 
 from lethe.api import unlearn
 from lethe.descent import Objective
+from lethe.errors import ConfigurationError
 from lethe.feeds import draw as drawn
 from lethe.methods.descent.grad_diff import GradDiff
 from lethe.methods.descent.memflex import MemFlex
@@ -54,6 +55,11 @@ def test_tensors_outside_the_region_keep_their_bits(problem):
     after = unlearn(problem, method).model
     for name, before in problem.model.named_parameters():
         assert torch.equal(before, after.get_parameter(name)) == (region[name] is not True)
+
+
+def test_a_divergence_in_the_place_of_the_retain_loss_is_refused(problem):
+    with pytest.raises(ConfigurationError, match="set retain to nll or none"):
+        unlearn(problem, MemFlex(retain="kl"))
 
 
 OPTIONS = {"epochs": 15, "batch_size": 16, "learning_rate": 3e-3, "schedule": "constant", "warmup_epochs": 0.0}

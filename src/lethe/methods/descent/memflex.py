@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lethe.descent import Objective
+from lethe.errors import ConfigurationError
 from lethe.feeds import Draw, Rows
 from lethe.methods.descent.language import ForgetTerm, LanguageDescent, forgotten
 from lethe.problem import Problem
@@ -50,6 +51,12 @@ class MemFlex(LanguageDescent):
     magnitude: float = 6e-4
     quantiles: bool = False
     candidates: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Raise ConfigurationError where the retain term is to be another than the loss."""
+        super().check()
+        if self.retain == "kl":
+            raise ConfigurationError("MemFlex descends on the losses of retain examples; set retain to nll or none")
 
     def requirements(self) -> frozenset[str]:
         """The retain set: also without a retain term the region is found with it."""
