@@ -10,6 +10,7 @@ from torch import nn
 
 from lethe.api import unlearn
 from lethe.auditing import Audit, Evidence
+from lethe.auditing.measure_text import PARAPHRASED, WRONG
 from lethe.demo.threads import one_thread
 from lethe.examples import Examples
 from lethe.methods.base import Method, settings
@@ -80,6 +81,7 @@ def write_inputs(folder: Path) -> None:
 
 
 def _lines(examples: Examples) -> str:
-    rows = zip(examples.ids, examples["prompt"], examples["answer"], strict=True)
-    named = [{"id": name, "prompt": str(prompt), "answer": str(answer)} for name, prompt, answer in rows]
-    return "".join(json.dumps(row) + "\n" for row in named)
+    texts = ("prompt", "answer", PARAPHRASED, WRONG)
+    rows = zip(examples.ids, *(examples[name] for name in texts), strict=True)
+    named = [dict(zip(("id", *texts), row, strict=True)) for row in rows]
+    return "".join(json.dumps(row, default=list) + "\n" for row in named)
