@@ -15,10 +15,12 @@ from lethe.methods.baselines.finetune import FineTune
 from lethe.methods.baselines.gradient_ascent import GradientAscent, NegGradPlus
 from lethe.methods.baselines.random_labels import RandomLabels
 from lethe.methods.baselines.scrub import Scrub
+from lethe.methods.descent.npo import NPO
 from lethe.models import load_weights, same_weights, save
 from lethe.progress import Silent
 from lethe.run import Keep, Run
 from lethe.store import RunFolder
+from lethe.testing.language import tiny_language_problem
 from tests.helpers import tiny_problem
 
 
@@ -219,3 +221,13 @@ def test_memory_that_runs_out_names_the_setting_and_how_far_to_lower_it():
         unlearn(tiny_problem(), Greedy(batch_size=8))
     with pytest.raises(NotEnoughMemory, match=r"over one example does not .*checkpointing"):
         unlearn(tiny_problem(), Greedy(batch_size=8, micro_batch=1))
+
+
+def test_an_original_that_was_copied_to_the_device_leaves_it_where_nobody_reads_it_any_more(monkeypatch):
+    problem, left = tiny_language_problem(), []
+    monkeypatch.setattr(type(problem.model), "cpu", lambda model: left.append(model))
+    for retain in ("nll", "kl"):
+        method = NPO(epochs=1, batch_size=4, retain=retain)
+        method.unlearn(problem, Run(spare=problem.model))
+        method.unlearn(problem, Run())
+    assert left == [problem.model]

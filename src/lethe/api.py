@@ -150,7 +150,9 @@ def _require_task(problem: Problem, method: Method) -> None:
 
 
 def _timed(problem: Problem, method: Method, run: Run) -> nn.Module:
-    problem = on_device(problem, run.device)
+    moved = on_device(problem, run.device)
+    run.spare = moved.model if moved is not problem else None
+    problem = moved
     with deterministic(run.device), run.timed():
         model = method.unlearn(problem, run)
     return model.eval()

@@ -102,6 +102,10 @@ class Descent(Method):
         """Return the rule that, asked between two epochs, ends the run before its last; None runs all of them."""
         return None
 
+    def reads_original(self) -> bool:
+        """Whether the original is read while the weights move; otherwise it makes room on the device before."""
+        return True
+
     def plan(self, problem: Problem, run: Run, epoch: int) -> Sequence[Rows]:
         """Return the rows each step of an epoch sees: by default forget and retain batches side by side."""
         return feeds.paired(problem, run, epoch, self.batch_size)
@@ -151,10 +155,10 @@ class Descent(Method):
             model = model.to(torch.bfloat16)
         bound = self.reach().bind(model, problem, run)
         objective, weigh = self.objective(problem, run), self.weigher().bind(problem, run)
+        if run.spare is problem.model and not self.reads_original():
+            problem.model.cpu()
         steps = sum(len(self.plan(problem, run, epoch)) for epoch in range(self.epochs))
-
         self.step.check(steps)
-
         substitutes = Latest(lambda epoch: self.substitutes(problem, run, epoch))
 
         def batch(rows: Rows, epoch: int, step: int) -> Draw:

@@ -89,6 +89,8 @@ class Run:
         watch_every: steps between two such measurements.
         keep: which of the measured states becomes the result; None takes the last.
         inputs: what the problem was read from, as plain data, for the record.
+        spare: the copy of the original that was made for this run's device, if one was: it may leave the device once
+            nobody reads it any more.
         parallel: the processes that share the run.
         precision: `fp32`; `bf16` keeps weights and optimiser in bfloat16, half the memory; `mixed` keeps them in
             float32 and multiplies in bfloat16.
@@ -103,6 +105,7 @@ class Run:
     watch_every: int = 0
     keep: Keep | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    spare: nn.Module | None = None
     parallel: Parallel = field(default_factory=Alone)
     precision: Precision = "fp32"
     path: tuple[str, ...] = ()

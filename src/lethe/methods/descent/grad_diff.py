@@ -31,6 +31,10 @@ class GradDiff(LanguageDescent):
 
     forget_kl: float = 0.0
 
+    def reads_original(self) -> bool:
+        """Only where a divergence to the original is a term."""
+        return self.retain == "kl" or self.forget_kl > 0
+
     def forget_term(self, problem: Problem, task: CausalLM, run: Run) -> ForgetTerm:
         """Return the negative loss of each forget answer, and the anchor where there is one."""
 

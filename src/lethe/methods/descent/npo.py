@@ -29,6 +29,10 @@ class NPO(LanguageDescent):
 
     beta: float = 0.1
 
+    def reads_original(self) -> bool:
+        """Only where a divergence to the original is a term."""
+        return self.retain == "kl"
+
     def forget_term(self, problem: Problem, task: CausalLM, run: Run) -> ForgetTerm:
         """Return the NPO loss of each forget answer."""
         reference = sequence_log_probs(problem.model, task, problem.forget, run)

@@ -40,6 +40,10 @@ class IDK(Refusing):
     Source: Maini et al. 2024, TOFU, arXiv:2401.06121; Zhang et al. 2024, arXiv:2404.05868.
     """
 
+    def reads_original(self) -> bool:
+        """Only where a divergence to the original is a term."""
+        return self.retain == "kl"
+
     def forget_term(self, problem: Problem, task: CausalLM, run: Run) -> ForgetTerm:
         """Return the loss of each refusal."""
 

@@ -36,6 +36,10 @@ class SimNPO(LanguageDescent):
     margin: float = 0.0
     margin_form: Literal["paper", "release"] = "paper"
 
+    def reads_original(self) -> bool:
+        """Only where a divergence to the original is a term."""
+        return self.retain == "kl"
+
     def forget_term(self, problem: Problem, task: CausalLM, run: Run) -> ForgetTerm:
         """Return the SimNPO loss of each forget answer."""
 
