@@ -225,7 +225,11 @@ def test_memory_that_runs_out_names_the_setting_and_how_far_to_lower_it():
 
 def test_an_original_that_was_copied_to_the_device_leaves_it_where_nobody_reads_it_any_more(monkeypatch):
     problem, left = tiny_language_problem(), []
-    monkeypatch.setattr(type(problem.model), "cpu", lambda model: left.append(model))
+
+    def leave(model):
+        left.append(model)
+
+    monkeypatch.setattr(type(problem.model), "cpu", leave)
     for retain in ("nll", "kl"):
         method = NPO(epochs=1, batch_size=4, retain=retain)
         method.unlearn(problem, Run(spare=problem.model))
