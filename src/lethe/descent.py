@@ -174,7 +174,7 @@ class Descent(Method):
         def cut(drawn: Draw) -> Sequence[Part]:
             if not self.divisible:
                 return [Part(drawn, 1.0, 1.0, 1.0)]
-            return parts(drawn, problem.task, self.micro_batch, run.parallel.count)
+            return parts(drawn, problem.task, self.micro_batch, run.parallel.count, problem.task.pads(model))
 
         def reduced(model: nn.Module, part: Part) -> Mapping[str, Tensor]:
             with run.autocast():

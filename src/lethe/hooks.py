@@ -95,6 +95,14 @@ def hidden_states(model: nn.Module, task: CausalLM, batch: Batch, layer: int) ->
     return seen[0]
 
 
+def all_hidden_states(model: nn.Module, task: CausalLM, batch: Batch) -> list[Tensor]:
+    """Return what each block puts out for a batch, [B, T, D] each, from input to output; the head does not run."""
+    decoder: Any = model
+    with reading(dict(enumerate(task.blocks(model)))) as seen:
+        decoder.base_model(input_ids=tokens(batch), use_cache=False)
+    return list(seen.values())
+
+
 def block_at(blocks: nn.ModuleList, layer: int) -> nn.Module:
     """Return a block by its number from 0; raises ConfigurationError where there is none."""
     if not 0 <= layer < len(blocks):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -125,11 +126,15 @@ def recomputing(model: nn.Module, wanted: bool) -> Iterator[None]:
     if not is_hugging_face(model) or not model.supports_gradient_checkpointing:
         raise ConfigurationError(f"{type(model).__name__} cannot recompute activations; leave out checkpointing")
     switchable: Any = model
-    switchable.gradient_checkpointing_enable({"use_reentrant": False})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # the next version renames both
+        switchable.gradient_checkpointing_enable({"use_reentrant": False})
     try:
         yield
     finally:
-        switchable.gradient_checkpointing_disable()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            switchable.gradient_checkpointing_disable()
 
 
 def check_finite(model: nn.Module, what: str) -> None:

@@ -47,7 +47,7 @@ class Part:
         return value.mean() if share == 1 else value.mean() * share
 
 
-def parts(draw: Draw, task: Task, most: int, processes: int = 1) -> list[Part]:
+def parts(draw: Draw, task: Task, most: int, processes: int = 1, pads: bool = True) -> list[Part]:
     """Return the parts of a batch, the same whichever process asks; all have examples of each kind the batch has.
 
     Args:
@@ -55,12 +55,13 @@ def parts(draw: Draw, task: Task, most: int, processes: int = 1) -> list[Part]:
         task: says how long examples are.
         most: largest number of examples a forward pass may hold; 0 for no limit.
         processes: the number of parts is a multiple of it.
+        pads: whether examples of unlike length in one part waste work.
 
     Returns:
         Parts of examples of like length; one, with the batch as it is, where there is no reason to cut.
     """
     sets = [batch for batch in (draw.forget, draw.retain) if batch is not None]
-    sizes = [task.sizes(batch.columns) for batch in sets]
+    sizes = [task.sizes(batch.columns) if pads else None for batch in sets]
     count = max(_wanted(len(batch), size, most) for batch, size in zip(sets, sizes, strict=True))
     count = min(processes * math.ceil(count / processes), *(len(batch) for batch in sets))
     if count == 1:

@@ -52,7 +52,9 @@ def training_loss(problem: Problem, run: Run, most: int) -> TrainingLoss:
         if shown.forget is None and shown.retain is None:
             return []
         seed = run.key("drawn targets", drawn.step, asked.batch)
-        cut: Sequence[Part] = shared(parts(shown, problem.task, most, run.parallel.count), run.parallel)
+        cut: Sequence[Part] = shared(
+            parts(shown, problem.task, most, run.parallel.count, problem.task.pads(model)), run.parallel
+        )
         return [partial(evaluated, model, asked, seed, part) for part in cut]
 
     return training

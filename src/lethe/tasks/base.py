@@ -48,6 +48,10 @@ class Task(ABC):
         """Return how long each example is, [N], for work in batches of like lengths; None where all are alike."""
         return None
 
+    def pads(self, model: nn.Module) -> bool:
+        """Whether examples of unlike length cost as much as the longest of their batch."""
+        return True
+
     def with_drawn_targets(self, outputs: Tensor, batch: Batch, seed: int) -> Batch:
         """Return the batch with targets drawn from what the model predicts, for estimates of curvature.
 

@@ -18,6 +18,7 @@ from lethe.precision import full_precision
 from lethe.segments import mean_by_row, sum_by_row
 from lethe.tasks.base import Task, weighted_layers
 from lethe.tasks.drawing import drawn_classes
+from lethe.tasks.packing import packable, packed
 from lethe.tasks.templates import QuestionAnswer, Template
 
 TOKENS, LENGTH, ANSWER_FROM, POOLED = "tokens", "length", "answer_from", "pooled"
@@ -82,9 +83,15 @@ class CausalLM(Task):
     def outputs(self, model: nn.Module, batch: Batch) -> Tensor:
         """Return the logits that predict the answers' tokens, [n, V], example after example; see `targets`, `rows`."""
         tokens, where = self._said(batch)
-        with self._selected(model, where):
-            logits: Tensor = model(input_ids=tokens, use_cache=False)["logits"]
-        return logits
+        before = F.pad(where, (0, 1))  # the positions that predict the answers' tokens
+        if not packable(model):
+            with self._selected(model, before):
+                return model(input_ids=tokens, use_cache=False)["logits"]
+        position = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
+        inside = position < batch.tensor(LENGTH).unsqueeze(1)
+        row, places = tokens[inside].unsqueeze(0), position[inside].unsqueeze(0)
+        with packed(model, batch.tensor(LENGTH).tolist()), self._selected(model, before[inside].unsqueeze(0)):
+            return model(input_ids=row, position_ids=places, use_cache=False)["logits"]
 
     def targets(self, batch: Batch) -> Tensor:
         """Return the answers' tokens, [n] int64."""
@@ -139,6 +146,10 @@ class CausalLM(Task):
         tokens[places[:, 0], places[:, 1] + 1] = drawn.to(tokens)
         return batch.with_column(TOKENS, tokens)
 
+    def pads(self, model: nn.Module) -> bool:
+        """Whether the sequences of a batch are padded to one length."""
+        return not packable(model)
+
     def sizes(self, columns: Mapping[str, Column]) -> Tensor:
         """Return the number of tokens of each example, [N]."""
         lengths = columns[LENGTH]
@@ -148,14 +159,8 @@ class CausalLM(Task):
     def outputs_and_features(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the logits [n, V], and what enters the head averaged over each answer's positions, [B, D]."""
         seen: list[Tensor] = []
-        tokens, where = self._said(batch)
-        with self._selected(model, where):
-            # Registered after the selection, so it sees what is left.
-            handle = self.head(model).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-            try:
-                logits: Tensor = model(input_ids=tokens, use_cache=False)["logits"]
-            finally:
-                handle.remove()
+        with self._selected_seen(model, seen):
+            logits = self.outputs(model, batch)
         return logits, mean_by_row(seen[0], self.rows(batch), len(batch))
 
     def head(self, model: nn.Module) -> nn.Module:
@@ -208,11 +213,20 @@ class CausalLM(Task):
         return tokens, where
 
     @contextmanager
+    def _selected_seen(self, model: nn.Module, seen: list[Tensor]) -> Iterator[None]:
+        """Keep what the head is given in the end, after the positions were selected."""
+        handle = self.head(model).register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    @contextmanager
     def _selected(self, model: nn.Module, where: Tensor) -> Iterator[None]:
-        """Let the head see only the positions before those marked: one row each, [n, D]."""
+        """Let the head see only the marked positions: one row each, [n, D]."""
 
         def select(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            return (inputs[0][:, :-1][where],)
+            return (inputs[0][where],)
 
         handle = self.head(model).register_forward_pre_hook(select)
         try:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lethe import losses
 from lethe.feeds import Draw
-from lethe.hooks import at, places, reading, tokens
+from lethe.hooks import all_hidden_states, at, places, tokens
 from lethe.methods.descent.language import ForgetTerm, LanguageDescent, forgotten
 from lethe.problem import Problem
 from lethe.run import Run
@@ -37,9 +37,7 @@ class RandomMapping(LanguageDescent):
             batch = forgotten(draw)
             where = places(batch)
             wanted = vectors[tokens(batch)[where]]
-            with reading(dict(enumerate(task.blocks(model)))) as seen:
-                task.outputs(model, batch)
-            found = [at(hidden, where) for hidden in seen.values()]
+            found = [at(hidden, where) for hidden in all_hidden_states(model, task, batch)]
             return torch.stack(
                 [mean_by_row(losses.random_mapping(hidden, wanted), rows, len(batch)) for hidden, rows in found]
             ).mean(0)

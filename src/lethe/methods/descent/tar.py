@@ -13,7 +13,7 @@ from lethe.descent import Objective
 from lethe.errors import ConfigurationError
 from lethe.examples import Batch
 from lethe.feeds import Draw
-from lethe.hooks import at, places, reading
+from lethe.hooks import all_hidden_states, at, places
 from lethe.measuring import evaluation
 from lethe.methods.descent.language import ForgetTerm, LanguageDescent, forgotten, pooled
 from lethe.methods.descent.random_mapping import RandomMapping
@@ -97,9 +97,7 @@ def hidden_distance(original: nn.Module, model: nn.Module, task: CausalLM, batch
     where = places(batch)
 
     def hidden(of: nn.Module) -> list[tuple[Tensor, Tensor]]:
-        with reading(dict(enumerate(task.blocks(of)))) as seen:
-            task.outputs(of, batch)
-        return [at(states, where) for states in seen.values()]
+        return [at(states, where) for states in all_hidden_states(of, task, batch)]
 
     with evaluation(original):
         before = hidden(original)
