@@ -21,6 +21,7 @@ PARTS = {
     "metric": "Metrics",
     "attack": "Attacks",
     "benchmark": "Benchmarks",
+    "attribution": "Attribution: which training sets a model owes what it says to",
 }
 PRIVATE = {"lethe.cli", "lethe.__main__", "lethe.demo"}
 """What is reached by the command line and not imported by anybody."""

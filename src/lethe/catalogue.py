@@ -191,6 +191,8 @@ ATTACKS: tuple[Entry, ...] = (
     Entry("relearn_text", "lethe.auditing.attacks.relearn:RelearnText"),
 )
 
+ATTRIBUTIONS: tuple[Entry, ...] = (Entry("untrac", "lethe.attribution.untrac:Ascent", row=64),)
+
 BENCHMARKS: tuple[Entry, ...] = (Entry("tofu", "lethe.benchmarks.tofu:Tofu", row=18),)
 
 KINDS: dict[str, tuple[Entry, ...]] = {
@@ -201,6 +203,7 @@ KINDS: dict[str, tuple[Entry, ...]] = {
     "metric": METRICS,
     "attack": ATTACKS,
     "benchmark": BENCHMARKS,
+    "attribution": ATTRIBUTIONS,
 }
 
 

@@ -97,7 +97,7 @@ def test_a_method_that_needs_what_the_problem_lacks(plugin, place, lethe, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("kind", ["method", "scope", "step", "weighting", "metric", "attack"])
+@pytest.mark.parametrize("kind", sorted(catalogue.KINDS))
 def test_everything_can_be_described(kind, lethe):
     """A part that breaks its own description cannot be chosen by anybody who does not read the source."""
     for slug in catalogue.entries(kind):

@@ -18,7 +18,10 @@ from lethe.tasks import Task
 
 @dataclass(frozen=True, kw_only=True)
 class Ascent:
-    """How a set is unlearned: θ ← optimizer(θ, ∇(-L(batch; θ))), on a copy that is thrown away. No gradient is clipped.
+    """How UnTrac unlearns a set: θ ← optimizer(θ, ∇(-L(batch; θ))), on a copy that is thrown away, nothing clipped.
+
+    A training set is influential where that raises the loss of a test set. `lethe.attribution.untrac` measures it from
+    one run a training set, `untrac_inverse` from one run a test set. The defaults are those of `untrac`.
 
     Args:
         steps: number of steps, the same for every set; 0 takes one pass over the smallest.
@@ -27,6 +30,8 @@ class Ascent:
         optimizer: what turns gradients into steps; plain `sgd` ranks badly and is there for comparison.
         every: steps between two points of the curve; 0 measures at the end alone.
         evaluation_batch: examples a batch when losses are measured.
+
+    Source: Isonuma and Titov 2024, arXiv:2401.15241, section 3.
     """
 
     steps: int = 0

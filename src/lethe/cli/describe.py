@@ -9,18 +9,19 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from lethe.catalogue import KINDS
 from lethe.cli.terminal import Json, Quiet, print_json, stdout
-
-KINDS = ("method", "scope", "step", "weighting", "metric", "attack", "benchmark")
 
 
 def describe(
-    slug: Annotated[str, typer.Argument(help="Name of a method, scope, step, weighting, metric or attack.")],
+    slug: Annotated[
+        str, typer.Argument(help="Name of a method, scope, step, weighting, metric, attack, benchmark or attribution.")
+    ],
     kind: Annotated[str, typer.Option(help=f"Where the name is used twice, one of: {', '.join(KINDS)}.")] = "",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Describe a method, scope, step, weighting, metric or attack.
+    """Describe a method, scope, step, weighting, metric, attack, benchmark or attribution.
 
     Example: lethe describe salun
     """
