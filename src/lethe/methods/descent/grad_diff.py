@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from lethe import losses
 from lethe.feeds import Draw
-from lethe.measuring import evaluation
-from lethe.methods.descent.language import ForgetTerm, LanguageDescent, forgotten, pooled
+from lethe.methods.descent.language import ForgetTerm, LanguageDescent, forgotten, original_outputs, pooled
 from lethe.problem import Problem
 from lethe.run import Run
 from lethe.tasks import CausalLM
@@ -44,8 +43,7 @@ class GradDiff(LanguageDescent):
             ascent = -task.training_losses_from(outputs, batch)
             if self.forget_kl == 0:
                 return ascent
-            with evaluation(problem.model):
-                original = task.outputs(problem.model, batch)
-            return ascent + self.forget_kl * pooled(losses.kl_divergence(original, outputs), task, batch)
+            divergence = losses.kl_divergence(original_outputs(problem, task, batch), outputs)
+            return ascent + self.forget_kl * pooled(divergence, task, batch)
 
         return term

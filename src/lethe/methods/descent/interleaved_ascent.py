@@ -15,8 +15,7 @@ from lethe.descent import Objective
 from lethe.errors import ConfigurationError, InputError, nearest
 from lethe.examples import Batch, Examples
 from lethe.feeds import Draw, Rows
-from lethe.measuring import evaluation
-from lethe.methods.descent.language import ForgetTerm, LanguageDescent, RetainTerm, forgotten
+from lethe.methods.descent.language import ForgetTerm, LanguageDescent, RetainTerm, forgotten, original_outputs
 from lethe.problem import Problem
 from lethe.run import Run
 from lethe.segments import mean_by_row
@@ -110,9 +109,7 @@ class InterleavedAscent(LanguageDescent):
             return task.losses
 
         def cross_entropy(model: nn.Module, batch: Batch) -> Tensor:
-            with evaluation(problem.model):
-                original = task.outputs(problem.model, batch)
-            values = losses.soft_cross_entropy(original, task.outputs(model, batch))
+            values = losses.soft_cross_entropy(original_outputs(problem, task, batch), task.outputs(model, batch))
             return mean_by_row(values, task.rows(batch), len(batch))
 
         return cross_entropy

@@ -90,9 +90,7 @@ def retain_term(problem: Problem, task: CausalLM, kind: Literal["nll", "kl"]) ->
         return task.training_losses
 
     def divergence(model: nn.Module, batch: Batch) -> Tensor:
-        with evaluation(problem.model):
-            original = task.outputs(problem.model, batch)
-        tokens = losses.kl_divergence(original, task.outputs(model, batch))
+        tokens = losses.kl_divergence(original_outputs(problem, task, batch), task.outputs(model, batch))
         return pooled(tokens, task, batch)
 
     return divergence
@@ -101,6 +99,12 @@ def retain_term(problem: Problem, task: CausalLM, kind: Literal["nll", "kl"]) ->
 def pooled(values: Tensor, task: CausalLM, batch: Batch) -> Tensor:
     """Return [B] numbers whose mean over the batch is the mean of values [n], one an answer token, over all of them."""
     return mean_by_row(values, task.rows(batch), len(batch)) * task.pooling(batch)
+
+
+def original_outputs(problem: Problem, task: CausalLM, batch: Batch) -> Tensor:
+    """Return the original's logits on a batch in eval mode, [n, V], without gradient."""
+    with evaluation(problem.model):
+        return task.outputs(problem.model, batch)
 
 
 def sequence_log_probs(model: nn.Module, task: CausalLM, examples: Examples, run: Run) -> Tensor:

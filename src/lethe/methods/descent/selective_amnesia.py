@@ -7,7 +7,6 @@ from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
-from lethe.descent import Descent
 from lethe.errors import ConfigurationError
 from lethe.feeds import Draw
 from lethe.methods.descent.language import ForgetTerm, LanguageDescent, forgotten
@@ -91,7 +90,7 @@ class SelectiveAmnesia(LanguageDescent):
             first, self.factor, self.base, self.offset, self.low, self.high,
             divisor=1.0 if self.first_mean == "paper" else sequences,
         )  # fmt: skip
-        return Descent.unlearn(replace(self, step=step), problem, run)
+        return super(SelectiveAmnesia, replace(self, step=step)).unlearn(problem, run)
 
     def forget_term(self, problem: Problem, task: CausalLM, run: Run) -> ForgetTerm:
         """Return the negative loss of each forget answer, weighed so that their mean is one over tokens."""

@@ -12,8 +12,7 @@ from lethe import losses
 from lethe.errors import ConfigurationError, InputError
 from lethe.examples import Examples
 from lethe.feeds import Draw
-from lethe.measuring import evaluation
-from lethe.methods.descent.language import ForgetTerm, LanguageDescent, forgotten, pooled
+from lethe.methods.descent.language import ForgetTerm, LanguageDescent, forgotten, original_outputs, pooled
 from lethe.problem import Problem
 from lethe.run import Run
 from lethe.tasks import CausalLM
@@ -46,8 +45,7 @@ class UNDIAL(LanguageDescent):
 
         def term(model: nn.Module, draw: Draw) -> Tensor:
             batch = forgotten(draw)
-            with evaluation(problem.model):
-                teacher = task.outputs(problem.model, batch)
+            teacher = original_outputs(problem, task, batch)
             values = losses.undial(task.outputs(model, batch), teacher, task.targets(batch), self.strength)
             return pooled(values, task, batch)
 

@@ -12,9 +12,7 @@ from torch import Tensor, nn
 from lethe import hooks, losses
 from lethe.descent import Objective
 from lethe.errors import ConfigurationError
-from lethe.examples import Batch
 from lethe.feeds import Draw
-from lethe.measuring import over_examples
 from lethe.methods.descent.grad_diff import GradDiff
 from lethe.methods.descent.language import ForgetTerm, LanguageDescent, RetainTerm, forgotten, retain_term
 from lethe.methods.descent.npo import NPO
@@ -25,6 +23,7 @@ from lethe.scopes import Scope
 from lethe.scopes.experts import OneExpert, mixtures, routed
 from lethe.segments import mean_by_row
 from lethe.tasks import CausalLM, as_causal_lm
+from lethe.text.memorization import memorization_accuracies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,10 +123,6 @@ class UOE(LanguageDescent):
 
 def token_accuracy(model: nn.Module, task: CausalLM, problem: Problem, run: Run) -> float:
     """Return the share of the forget answers' tokens that are the likeliest in their place, in [0, 1]."""
-
-    def right(model: nn.Module, batch: Batch) -> Tensor:
-        hit = (task.outputs(model, batch).argmax(-1) == task.targets(batch)).float()
-        return torch.stack([mean_by_row(hit, task.rows(batch), len(batch)), task.answer_lengths(batch)], dim=1)
-
-    shares, lengths = over_examples(model, task, problem.forget, run, right, "forget accuracy").unbind(1)
+    shares = memorization_accuracies(model, task, problem.forget, run)
+    lengths = task.answer_lengths(problem.forget.batch(torch.arange(len(problem.forget))))
     return float((shares * lengths).sum() / lengths.sum())
