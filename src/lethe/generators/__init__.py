@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from lethe.errors import ConfigurationError
-from lethe.generators.base import Asked, Judge, Way, Writer
+from lethe.generators.base import Asked, Judge, Way, Writer, asked_of
 from lethe.generators.prompted import ModelWriter, load_writer
 from lethe.generators.templates import TemplateWriter, WordJudge
 
@@ -45,6 +45,7 @@ __all__ = [
     "Way",
     "WordJudge",
     "Writer",
+    "asked_of",
     "require_named",
     "writer_of",
 ]

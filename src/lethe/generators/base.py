@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
+
+from lethe.examples import Examples
 
 Way = Literal["rephrased", "specific", "noisy", "reversed", "simpler", "direct"]
 
@@ -23,6 +26,12 @@ class Asked:
 
     question: str
     answer: str
+
+
+def asked_of(examples: Examples) -> list[Asked]:
+    """Return prompt and answer of each example."""
+    pairs = zip(np.asarray(examples["prompt"]), np.asarray(examples["answer"]), strict=True)
+    return [Asked(str(question), str(answer)) for question, answer in pairs]
 
 
 class Writer(ABC):

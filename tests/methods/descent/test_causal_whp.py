@@ -17,7 +17,7 @@ from lethe.methods.descent.translated import flattened
 from lethe.methods.descent.whp import LEFT_OUT, WHP
 from lethe.run import Run
 from tests.methods.descent.books import HEROES, STRANGERS, books, tokenizer
-from tests.methods.descent.test_whp import Ascent, _places, _truth
+from tests.methods.descent.test_whp import Ascent, true_tokens, value_places
 
 NAMES = {hero: list(STRANGERS) for hero in HEROES}
 QUICK = {"teachers": 6, "batch_size": 6, "warmup_epochs": 0.0, "schedule": "constant"}
@@ -79,20 +79,20 @@ def test_rows_are_distributions_and_replacements_are_not_expected_where_a_name_f
     assert (sums[sums > 0] - 1).abs().max() < 1e-5
     teacher, free = (_teacher(library, teachers=1, restore_names=restore_names) for restore_names in (True, False))
     heroes = torch.tensor(tokenizer().convert_tokens_to_ids([hero.split()[0] for hero in HEROES]))
-    follows = torch.isin(_truth(library), heroes) & (teacher.sum(-1) > 0)
+    follows = torch.isin(true_tokens(library), heroes) & (teacher.sum(-1) > 0)
     follows[:, 0] = False  # the first appearance stays as it is
     assert follows.sum() == 2 * len(teacher)
     replacement = tokenizer().convert_tokens_to_ids(STRANGERS[0].split())
     assert teacher[follows][:, replacement].max() <= 1e-7
     assert free[follows][:, replacement].sum(-1).min() > 0.3
-    moved = teacher[follows].gather(1, _truth(library)[follows].unsqueeze(1))
+    moved = teacher[follows].gather(1, true_tokens(library)[follows].unsqueeze(1))
     assert moved.min() > 0.3
 
 
 def test_positions_within_a_name_are_left_out(library):
     kept = _teacher(library, teachers=1).sum(-1) > 0
     surnames = torch.tensor(tokenizer().convert_tokens_to_ids([hero.split()[1] for hero in HEROES]))
-    assert not kept[torch.isin(_truth(library), surnames)].any()
+    assert not kept[torch.isin(true_tokens(library), surnames)].any()
 
 
 def test_restoring_moves_mass_and_keeps_the_sum():
@@ -117,7 +117,7 @@ def test_most_teachers_decide_after_a_first_mention():
 
 
 def test_more_names_are_less_sure_of_facts(library):
-    values = _places(library, "heroes")
+    values = value_places(library, "heroes")
 
     def entropy(teacher: torch.Tensor) -> float:
         return float(-torch.special.xlogy(teacher, teacher).sum(-1)[values].mean())

@@ -13,8 +13,8 @@ from lethe.api import unlearn
 from lethe.errors import ConfigurationError
 from lethe.examples import concatenate
 from lethe.generation import greedy
-from lethe.generators import Asked, ModelWriter, TemplateWriter
-from lethe.methods.descent.anti_samples import Pool, Probe, anti_samples, asked_of, giving_away, nearest
+from lethe.generators import Asked, ModelWriter, TemplateWriter, asked_of
+from lethe.methods.descent.anti_samples import Pool, Probe, anti_samples, giving_away, nearest
 from lethe.methods.descent.unstar import AntiSamples, UnStar
 from lethe.models import fingerprint
 from lethe.problem import Problem

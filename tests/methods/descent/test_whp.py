@@ -42,7 +42,7 @@ class Ascent(ForgetFineTune):
         return lambda model, draw: {"forget": -usual(model, draw)["forget"]}
 
 
-def _places(library, group: str) -> torch.Tensor:
+def value_places(library, group: str) -> torch.Tensor:
     """Which answer tokens of the book are values told of a group, [N, L]."""
     examples = library.problem.forget
     found = torch.zeros(len(examples), int(examples.tensor("length").max()) - 1, dtype=torch.bool)
@@ -55,7 +55,7 @@ def _places(library, group: str) -> torch.Tensor:
     return found
 
 
-def _truth(library) -> torch.Tensor:
+def true_tokens(library) -> torch.Tensor:
     return library.problem.forget.tensor("tokens")[:, 1:].long()
 
 
@@ -109,7 +109,7 @@ def test_ablations_depend_on_one_thing_each(library):
     names_alone = WHP(anchors=ANCHORS, alpha=0.0, **QUICK).labels(problem, Run())
     assert torch.equal(names_alone, WHP(anchors=ANCHORS, reinforce_epochs=0).labels(problem, Run()))
     contrast_alone = WHP(anchors={}, **QUICK).labels(problem, Run())
-    values, truth = _places(library, "heroes"), _truth(library)
+    values, truth = value_places(library, "heroes"), true_tokens(library)
     told = [(labels == truth)[values].double().mean() for labels in (both, names_alone, contrast_alone)]
     assert told[0] <= told[1] < told[2]
     assert not torch.equal(both, names_alone)

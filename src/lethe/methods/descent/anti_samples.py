@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from lethe.examples import Examples
@@ -55,8 +54,17 @@ def anti_samples(
     return [
         Asked(one.question, reason)
         for one, reason in zip(asked, reasons, strict=True)
-        if reason.strip() and one.answer.strip(" .").lower() not in reason.lower()
+        if reason.strip() and not holds_answer(reason, one)
     ]
+
+
+def holds_answer(text: str, fact: Asked) -> bool:
+    """Return whether a text holds the whole true answer, capitals and the full stop at its end apart.
+
+    >>> holds_answer("Many say that she lives in Osk today.", Asked("Where?", "Lives in Osk."))
+    True
+    """
+    return fact.answer.strip(" .").lower() in text.lower()
 
 
 def giving_away(fact: Asked, probe: Probe) -> set[str]:
@@ -90,12 +98,6 @@ def is_about(fact: Asked, question: str) -> bool:
     """Return whether a question names whatever the fact's own question names with a capital letter within it."""
     named = [word for word in fact.question.rstrip("?.!").split()[1:] if word[:1].isupper()]
     return all(mentions(question.lower(), [word.lower()]) for word in named)
-
-
-def asked_of(examples: Examples) -> list[Asked]:
-    """Return prompt and answer of each example."""
-    pairs = zip(np.asarray(examples["prompt"]), np.asarray(examples["answer"]), strict=True)
-    return [Asked(str(question), str(answer)) for question, answer in pairs]
 
 
 def answered(task: CausalLM, name: str, asked: Sequence[Asked]) -> Examples:

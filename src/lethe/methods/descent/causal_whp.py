@@ -20,6 +20,7 @@ from lethe.methods.descent.language import ForgetTerm, LanguageDescent, forgotte
 from lethe.methods.descent.restoration import Target, restore, restore_likely, word_tokens
 from lethe.methods.descent.translated import (
     Translated,
+    answer_bounds,
     flattened,
     mean_of_kept,
     spans,
@@ -213,7 +214,7 @@ def targets(examples: Examples, i: int, task: CausalLM, choices: Mapping[str, Se
 def within_names(examples: Examples, task: CausalLM, choices: Mapping[str, Sequence[str]]) -> Tensor:
     """Return which tokens of the answers are predicted from a token of a name, [N, L]."""
     spelled = spellings(list(with_all_parts(choices)), task.tokenizer)
-    starts, lengths = examples.tensor(ANSWER_FROM).clamp_min(1).tolist(), examples.tensor(LENGTH).tolist()
+    starts, lengths = answer_bounds(examples)
     inside = torch.zeros(len(starts), max(n - s for n, s in zip(lengths, starts, strict=True)), dtype=torch.bool)
     for i, (start, length) in enumerate(zip(starts, lengths, strict=True)):
         for span in spans(examples.tensor(TOKENS)[i, :length].tolist(), spelled):

@@ -15,7 +15,7 @@ from lethe.descent import Objective
 from lethe.errors import ConfigurationError
 from lethe.examples import Examples
 from lethe.feeds import Draw
-from lethe.generators import Asked, Judge, Way, Writer, require_named, writer_of
+from lethe.generators import Asked, Judge, Way, Writer, asked_of, require_named, writer_of
 from lethe.generators.files import read_questions
 from lethe.measuring import over_examples
 from lethe.methods.descent.language import ForgetTerm, LanguageDescent, forgotten, retain_term
@@ -98,8 +98,7 @@ class ReLearn(LanguageDescent):
         """
         task = as_causal_lm(problem.task, type(self).__name__)
         writer, judge = writer_of(self.generator, run.device, type(self).__name__)
-        prompts, answers = (np.asarray(problem.forget[name]) for name in ("prompt", "answer"))
-        asked = [Asked(str(q), str(a)) for q, a in zip(prompts, answers, strict=True)]
+        asked = asked_of(problem.forget)
         rows: list[tuple[str, str, str, str]] = []
         for way in (None, *(WAYS if self.variations else ())):
             chance = run.generator("relearn", way)

@@ -80,7 +80,7 @@ def translated(examples: Examples, task: CausalLM, substitutes: Mapping[str, str
         substitutes: name to replacement.
     """
     template, tokenizer = task.template, task.tokenizer
-    starts, lengths = examples.tensor(ANSWER_FROM).clamp_min(1).tolist(), examples.tensor(LENGTH).tolist()
+    starts, lengths = answer_bounds(examples)
     texts, places = [], []
     for i in range(len(examples)):
         prompt, answer = (replaced(str(np.asarray(examples[key])[i]), substitutes) for key in ("prompt", "answer"))
@@ -98,6 +98,11 @@ def translated(examples: Examples, task: CausalLM, substitutes: Mapping[str, str
         ANSWER_FROM: torch.tensor([begin + 1 for begin in begins]),
     }
     return Translated(Examples(examples.ids, columns), padded(relative, NOWHERE))
+
+
+def answer_bounds(examples: Examples) -> tuple[list[int], list[int]]:
+    """Return for each example the first token of its answer that is predicted, and the token after the last."""
+    return examples.tensor(ANSWER_FROM).clamp_min(1).tolist(), examples.tensor(LENGTH).tolist()
 
 
 def aligned(tokens: Sequence[int], others: Sequence[int]) -> list[int]:

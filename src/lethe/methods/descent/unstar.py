@@ -11,7 +11,16 @@ from torch import nn
 
 from lethe.errors import ConfigurationError
 from lethe.generation import greedy
-from lethe.generators import Asked, ModelWriter, TemplateWriter, Way, Writer, require_named, writer_of
+from lethe.generators import (
+    Asked,
+    ModelWriter,
+    TemplateWriter,
+    Way,
+    Writer,
+    asked_of,
+    require_named,
+    writer_of,
+)
 from lethe.generators.matching import matches, plain_words
 from lethe.methods.base import Method
 from lethe.methods.descent.anti_samples import (
@@ -19,8 +28,8 @@ from lethe.methods.descent.anti_samples import (
     Probe,
     answered,
     anti_samples,
-    asked_of,
     giving_away,
+    holds_answer,
     is_about,
     nearest,
 )
@@ -182,7 +191,7 @@ class UnStar(Method):
         pool.open += [
             Probe(fact, question, answer)
             for (fact, question), answer in zip(new, wrong, strict=True)
-            if facts[fact].answer.strip(" .").lower() not in answer.lower()
+            if not holds_answer(answer, facts[fact])
         ]
 
     def _missing(self, pool: Pool, fact: int) -> int:

@@ -17,6 +17,7 @@ from lethe.generators.names import alike, distinctive_names, drawn, read_names, 
 from lethe.measuring import over_examples
 from lethe.methods.descent.language import ForgetTerm, LanguageDescent, forgotten
 from lethe.methods.descent.translated import (
+    answer_bounds,
     first_tokens,
     flattened,
     mean_of_kept,
@@ -32,7 +33,7 @@ from lethe.problem import Problem
 from lethe.run import Run
 from lethe.segments import length_of_rows
 from lethe.tasks import CausalLM, as_causal_lm
-from lethe.tasks.causal_lm import ANSWER_FROM, LENGTH, TOKENS
+from lethe.tasks.causal_lm import TOKENS
 
 GENERIC, LEFT_OUT = "generic", -100
 
@@ -204,7 +205,7 @@ def consistency(examples: Examples, task: CausalLM, substitutes: Mapping[str, st
     """Return where anchors are named again, and which tokens must not be said from where on."""
     spelled = spellings(list(substitutes), task.tokenizer)
     replacing = {name: first_tokens(other, task.tokenizer) for name, other in substitutes.items()}
-    starts, lengths = examples.tensor(ANSWER_FROM).clamp_min(1).tolist(), examples.tensor(LENGTH).tolist()
+    starts, lengths = answer_bounds(examples)
     width = max((n - s for n, s in zip(lengths, starts, strict=True)), default=0)
     repeated = torch.zeros(len(examples), width, dtype=torch.bool)
     lowering: list[list[tuple[int, Sequence[int]]]] = []
