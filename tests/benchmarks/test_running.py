@@ -12,7 +12,7 @@ import torch
 
 from lethe.benchmarks import running
 from lethe.cli import main
-from lethe.cli.bench import _spelled
+from lethe.cli.bench import method_slug
 from lethe.models import fingerprint
 from lethe.sources import load_language_model
 from tests.benchmarks.conftest import Changed, Place
@@ -121,7 +121,7 @@ def test_a_run_can_be_audited_as_any_other(done: Path, capsys: pytest.CaptureFix
 
 
 def test_methods_may_be_written_without_underlines() -> None:
-    assert [_spelled(name) for name in ("graddiff", "grad_diff", "npo", "tofu")] == [
+    assert [method_slug(name) for name in ("graddiff", "grad_diff", "npo", "tofu")] == [
         "grad_diff", "grad_diff", "npo", "tofu"
     ]  # fmt: skip
 

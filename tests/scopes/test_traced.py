@@ -88,7 +88,7 @@ def test_effects_are_the_gains_of_single_places_over_the_corrupted_run(problem, 
 
 def test_mlp_outputs_are_put_back_in_a_window_that_ends_with_the_model(problem, fact):
     def around(window, block, kind="mlp"):
-        return list(Tracing(window=window)._around(block, 8, kind))
+        return list(Tracing(window=window).around(block, 8, kind))
 
     assert around(1, 3) == [3]
     assert around(4, 4) == [2, 3, 4, 5]
@@ -146,7 +146,7 @@ def test_the_subject_is_found_where_it_is_last_named():
     problem = Domains().problem(gold=())
     prompts = ["key1 of key1 of key1"]
     twice = problem.task.examples(["twice"], prompts, ["red"], subject=np.array(["key1"], dtype=object))
-    from lethe.scopes.tracing import _places_of
+    from lethe.scopes.tracing import subject_places
 
     tokens = twice.tensor("tokens")[0, : int(twice.tensor("answer_from")[0])].tolist()
-    assert _places_of("key1", tokens, problem.task) == (5,)
+    assert subject_places("key1", tokens, problem.task) == (5,)

@@ -50,8 +50,8 @@ def bench(
     from lethe.benchmarks.running import Bench
     from lethe.run import Run
 
-    chosen = [_spelled(part.strip()) for part in methods.split(",") if part.strip()]
-    per_method = {_spelled(owner): options for owner, options in _by_method(set_).items()}
+    chosen = [method_slug(part.strip()) for part in methods.split(",") if part.strip()]
+    per_method = {method_slug(owner): options for owner, options in _by_method(set_).items()}
     _check_names(per_method, [name, *chosen])
     own = {"split": split, "limit": limit, "epochs": epochs, "learning_rate": learning_rate}
     given = {option: str(value) for option, value in own.items() if value is not None}
@@ -80,7 +80,7 @@ def bench(
     _show(results, out, quiet, as_json)
 
 
-def _spelled(name: str) -> str:
+def method_slug(name: str) -> str:
     """Return the method's name as the catalogue writes it, where it was given without underlines: `graddiff`."""
     from lethe import catalogue
 

@@ -104,11 +104,12 @@ class Tracing:
         for block in range(len(outputs)):
             for column, position in enumerate(positions):
                 run.interrupt_point()
-                places = [(other, position) for other in self._around(block, len(outputs), kind)]
+                places = [(other, position) for other in self.around(block, len(outputs), kind)]
                 found[block, column] = (probability(places) - corrupted).cpu()
         return found
 
-    def _around(self, block: int, blocks: int, kind: Kind) -> range:
+    def around(self, block: int, blocks: int, kind: Kind) -> range:
+        """Return the numbers of the blocks whose outputs are put back together, of so many blocks in all."""
         if kind == "hidden":
             return range(block, block + 1)
         first = block - self.window // 2
@@ -157,7 +158,7 @@ def facts(model: nn.Module, task: CausalLM, examples: Examples, subject: str, ru
     for row, text in enumerate(np.asarray(examples[subject])):
         start = int(examples.tensor(ANSWER_FROM)[row])
         tokens = examples.tensor(TOKENS)[row, : start + 1].long()
-        places = _places_of(str(text), tokens[:start].tolist(), task)
+        places = subject_places(str(text), tokens[:start].tolist(), task)
         if not places:
             continue
         with evaluation(model):
@@ -172,7 +173,7 @@ def facts(model: nn.Module, task: CausalLM, examples: Examples, subject: str, ru
     return found
 
 
-def _places_of(subject: str, tokens: Sequence[int], task: CausalLM) -> tuple[int, ...]:
+def subject_places(subject: str, tokens: Sequence[int], task: CausalLM) -> tuple[int, ...]:
     """Return the last place where the subject's tokens stand, with or without a space before them."""
     for text in (f" {subject}", subject):
         wanted = task.tokenizer(text, add_special_tokens=False)["input_ids"]

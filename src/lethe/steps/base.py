@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from lethe.terms import Terms
 
+TINY = 1e-12  # added to norms that are divided by
+
 
 class Step(ABC):
     """One update of the weights. Subclasses are frozen dataclasses without state.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lethe.errors import ConfigurationError
 from lethe.parallel import require_whole
-from lethe.steps.base import Step, gradients, memory, moving, norm, restored
+from lethe.steps.base import TINY, Step, gradients, memory, moving, norm, restored
 from lethe.terms import Gradients, Terms
 
 
@@ -108,7 +108,7 @@ class Disruption(Step):
         if self.normalise == "none":
             return 1.0
         scale = {"root": math.sqrt(sum(w.numel() for w in weights)), "one": 1.0, "first": first}[self.normalise]
-        return scale / (length + 1e-12)
+        return scale / (length + TINY)
 
 
 @torch.no_grad()

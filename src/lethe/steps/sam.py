@@ -7,8 +7,8 @@ from typing import Literal
 
 from torch import Tensor
 
-from lethe.steps.base import norm, restored, shift
-from lethe.steps.smoothed import TINY, SmoothedStep
+from lethe.steps.base import TINY, norm, restored, shift
+from lethe.steps.smoothed import SmoothedStep
 from lethe.terms import Gradients, Terms
 
 

@@ -12,10 +12,8 @@ from torch import Tensor, nn
 
 from lethe.errors import ConfigurationError
 from lethe.parallel import require_whole
-from lethe.steps.base import Step, gradients, moving, norm, restored, shift
+from lethe.steps.base import TINY, Step, gradients, moving, norm, restored, shift
 from lethe.terms import Gradients, Terms
-
-TINY = 1e-12  # added to norms that are divided by
 
 
 @dataclass(frozen=True)

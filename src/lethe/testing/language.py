@@ -80,7 +80,8 @@ def _tokenizer() -> Any:
     )
 
 
-def _sets(task: CausalLM) -> tuple[Examples, Examples, Examples]:
+def tiny_language_sets(task: CausalLM) -> tuple[Examples, Examples, Examples]:
+    """Return the forget, retain and holdout set: where people live and what they are."""
     order = torch.Generator().manual_seed(0)
     towns = torch.randint(len(TOWNS), (len(NAMES),), generator=order).tolist()
     crafts = torch.randint(len(CRAFTS), (len(NAMES),), generator=order).tolist()
@@ -99,7 +100,7 @@ def _sets(task: CausalLM) -> tuple[Examples, Examples, Examples]:
 @cache
 def _trained_problem() -> Problem:
     task = tiny_language_task()
-    forget, retain, holdout = _sets(task)
+    forget, retain, holdout = tiny_language_sets(task)
 
     def train(examples: Examples, seed: int) -> nn.Module:
         return fit(tiny_llama(len(task.tokenizer), seed), task, examples, RECIPE, seed).eval()

@@ -101,7 +101,7 @@ def test_a_marker_that_tells_nothing_apart_is_refused(problem):
 
 def test_the_distance_sums_over_all_tensors_along_new_directions_at_each_step(problem):
     method, model = OptOut(transport_weight=2.0, projections=5), shifted(problem, 0.1)
-    found = [float(method._transport(model, problem.model, step, Run()).detach()) for step in (0, 0, 1)]
+    found = [float(method.transport(model, problem.model, step, Run()).detach()) for step in (0, 0, 1)]
     assert found[0] == found[1] != found[2]
     name, run = "lm_head.weight", Run()
     directions = losses.unit_directions(32, 5, run.generator("directions", 0, name))
@@ -139,7 +139,7 @@ def test_neighbours_stay_and_the_distance_is_smaller_where_it_counts(problem):
     likely = [probability(problem, model, neighbours) for model in models]
     assert accuracy[0] >= accuracy[1] >= accuracy[2] + 0.1
     assert likely[0] > likely[1] > likely[2] + 0.1
-    moved = [float(OptOut()._transport(model, problem.model, 0, Run()).detach()) for model in models]
+    moved = [float(OptOut().transport(model, problem.model, 0, Run()).detach()) for model in models]
     assert moved[0] < 0.8 * moved[1]
 
 

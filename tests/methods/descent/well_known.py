@@ -16,7 +16,7 @@ from lethe.feeds import Draw
 from lethe.measuring import evaluation
 from lethe.problem import Problem
 from lethe.run import Run
-from lethe.testing.language import _sets, tiny_language_task, tiny_llama
+from lethe.testing.language import tiny_language_sets, tiny_language_task, tiny_llama
 from lethe.worlds.base import Training, fit
 from lethe.worlds.cache import cached_model
 
@@ -64,7 +64,7 @@ def shaken(model: nn.Module, size: float = 0.02) -> nn.Module:
 @cache
 def _well_known() -> Problem:
     task = tiny_language_task()
-    forget, retain, holdout = _sets(task)
+    forget, retain, holdout = tiny_language_sets(task)
     known = concatenate(retain, forget)
     recipe = {"world": "tiny language", "data": known.fingerprint, "training": asdict(BY_HEART)}
 

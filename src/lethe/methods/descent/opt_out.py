@@ -105,7 +105,7 @@ class OptOut(LanguageDescent):
                 means = [retain(model, part).mean() for part in parts]
                 named["retain"] = self.retain_weight * torch.stack(means).sum()
             if self.transport_weight:
-                named["transport"] = self.transport_weight * self._transport(model, problem.model, draw.step, run)
+                named["transport"] = self.transport_weight * self.transport(model, problem.model, draw.step, run)
             return named
 
         return terms
@@ -123,7 +123,7 @@ class OptOut(LanguageDescent):
 
         return term
 
-    def _transport(self, model: nn.Module, original: nn.Module, step: int, run: Run) -> Tensor:
+    def transport(self, model: nn.Module, original: nn.Module, step: int, run: Run) -> Tensor:
         """Return Σ_W SW(W_0, W) over the tensors that may move; the others would add 0."""
         before = dict(original.named_parameters())
         found = []
