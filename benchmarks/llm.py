@@ -30,15 +30,14 @@ from torch.nn import functional as F
 from lethe import feeds, models
 from lethe.descent import Descent
 from lethe.examples import Examples
-from lethe.feeds import Rows
-from lethe.methods.descent.language import LanguageDescent, forgotten
+from lethe.methods.descent.language import forgotten
 from lethe.methods.descent.npo import NPO
 from lethe.problem import Problem
 from lethe.run import Run
 from lethe.tasks import CausalLM
 
 ROUNDS = 5
-STEPS = 4
+STEPS = 3
 VOCABULARY = 4096
 
 
@@ -106,27 +105,20 @@ def llama() -> nn.Module:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Short(NPO):
-    """NPO of a few steps an epoch, so that a measurement takes seconds."""
-
-    def plan(self, problem: Problem, run: Run, epoch: int) -> list[Rows]:
-        return feeds.beside(problem, run, epoch, self.batch_size)[:STEPS]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShortGradDiff(LanguageDescent):
-    """GradDiff of as many steps."""
-
-    def plan(self, problem: Problem, run: Run, epoch: int) -> list[Rows]:
-        return feeds.beside(problem, run, epoch, self.batch_size)[:STEPS]
+class GradDiffTerm(NPO):
+    """GradDiff in NPO's clothes: what is left of a step without the reference."""
 
     def forget_term(self, problem: Problem, task: CausalLM, run: Run) -> Callable[..., Tensor]:
         return lambda model, draw: -task.training_losses(model, forgotten(draw))
 
 
+def first_steps(problem: Problem, size: int) -> Problem:
+    """Return the problem with so few examples to forget that an epoch has STEPS steps."""
+    return replace(problem, forget=problem.forget.take(range(STEPS * size)))
+
+
 def loop_seconds(problem: Problem, method: Descent) -> float:
-    """Return the seconds of the steps alone: what comes before them is done once a run, whatever its length."""
-    method.unlearn(problem, Run())  # warm
+    """Return the seconds of STEPS steps alone: what comes before them is done once a run, whatever its length."""
     times = []
     for epochs in (1, 2):
         start = time.perf_counter()
@@ -186,8 +178,8 @@ def tokens_of(problem: Problem, size: int) -> int:
 
 def steps(problem: Problem, size: int) -> None:
     """NPO against the same steps in the usual way."""
-    ours = Short(batch_size=size, warmup_epochs=0)
-    usual_npo(problem, size)
+    problem, ours = first_steps(problem, size), NPO(batch_size=size, warmup_epochs=0)
+    loop_seconds(problem, ours), usual_npo(problem, size)
     pairs = [(loop_seconds(problem, ours), usual_npo(problem, size)) for _ in range(ROUNDS)]
     ratio = statistics.median(b / a for a, b in pairs)
     own = statistics.median(a for a, _ in pairs)
@@ -199,7 +191,8 @@ def steps(problem: Problem, size: int) -> None:
 
 def npo_beside_graddiff(problem: Problem, size: int = 16) -> None:
     """What the reference costs a step: nothing, as it was read once."""
-    kinds = [Short(batch_size=size, warmup_epochs=0), ShortGradDiff(batch_size=size, warmup_epochs=0)]
+    problem = first_steps(problem, size)
+    kinds = [kind(batch_size=size, warmup_epochs=0) for kind in (NPO, GradDiffTerm)]
     pairs = [tuple(loop_seconds(problem, kind) for kind in kinds) for _ in range(ROUNDS)]
     print(f"NPO step / GradDiff step: {statistics.median(a / b for a, b in pairs):.2f}x (bound 1.05x)")
 
@@ -220,10 +213,10 @@ def peak(which: str) -> float:
     """Return the megabytes that two steps at batch 16 add to what the process held before."""
     import resource
 
-    problem = tofu_problem(Path(os.environ["LETHE_DATA"]) / "tofu")
+    problem = first_steps(tofu_problem(Path(os.environ["LETHE_DATA"]) / "tofu"), 16)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if which == "ours":
-        Short(batch_size=16, epochs=1).unlearn(problem, Run())
+        NPO(batch_size=16, epochs=1).unlearn(problem, Run())
     else:
         usual_npo(problem, 16)
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
@@ -231,6 +224,7 @@ def peak(which: str) -> float:
 
 def beside_peer(problem: Problem, size: int, arguments: argparse.Namespace) -> None:
     """The same batches through the peer's own loss and its data collator's padding, in its own environment."""
+    problem = first_steps(problem, size)
     with tempfile.TemporaryDirectory() as parent:
         planned = feeds.beside(problem, Run(), 0, size)[:STEPS]
         batches = [{"forget": padded(problem.forget, f), "retain": padded(problem.kept, r)} for f, r in planned]
@@ -241,9 +235,7 @@ def beside_peer(problem: Problem, size: int, arguments: argparse.Namespace) -> N
         pairs = []
         for _ in range(ROUNDS):
             done = subprocess.run(command, capture_output=True, text=True, check=True)
-            pairs.append(
-                (loop_seconds(problem, Short(batch_size=size, warmup_epochs=0)), float(done.stdout.split()[-1]))
-            )
+            pairs.append((loop_seconds(problem, NPO(batch_size=size, warmup_epochs=0)), float(done.stdout.split()[-1])))
     ratio = statistics.median(b / a for a, b in pairs)
     own, peer = (statistics.median(times) / STEPS for times in zip(*pairs, strict=True))
     print(f"NPO, batch {size}: {ratio:.2f}x the peer's tokens per second ({own:.2f} s a step, peer {peer:.2f} s)")

@@ -45,7 +45,7 @@ def model() -> nn.Module:
 
 
 class Seen:
-    """What goes through a model: rows of whole sequences, and prompts it answers itself."""
+    """What goes through a model: tokens it reads, and prompts it answers itself."""
 
     def __init__(self, model: nn.Module) -> None:
         self.read = self.answered = 0
@@ -55,23 +55,37 @@ class Seen:
         tokens = options["input_ids"]
         assert isinstance(tokens, Tensor)
         if not options["use_cache"]:
-            self.read += len(tokens)
+            self.read += tokens.numel()
         elif options["past_key_values"] is None:
             self.answered += len(tokens)
+
+
+def whole(passes: int = 1) -> int:
+    """Return the tokens of the two prompts and of seven different answers, less their last, which predicts nothing."""
+    said = {
+        "Where does Ada live?": (
+            "Ada lives in Lutu.", "in Lutu.", "in Lutu lives Ada.", "Ada lives in Osk.", "Ada lives in Pell.",
+        ),
+        "Where does Bo live?": ("Bo lives in Marn.", "Bo lives in Osk."),
+    }  # fmt: skip
+    template, tokenizer = TASK.template, TASK.tokenizer
+    answers = sum(len(template.said(answer, tokenizer)) - 1 for some in said.values() for answer in some)
+    return answers + passes * sum(len(template.given(prompt, tokenizer)) for prompt in said)
 
 
 def test_each_different_sequence_is_read_and_each_different_prompt_answered_once(model: nn.Module) -> None:
     seen = Seen(model)
     # Both sets hold the same texts: 3 answers, a paraphrase, 3 wrong answers; 2 different prompts.
     measure_text(model, TASK, {"forget": with_wrong("f"), "retain": with_wrong("r")}, Run(), ASKED)
-    assert (seen.read, seen.answered) == (7, 2)
+    assert (seen.read, seen.answered) == (whole(), 2)
 
 
-def test_moments_are_measured_on_the_sets_that_ask_and_cost_no_further_pass(model: nn.Module) -> None:
+def test_moments_are_measured_on_the_sets_that_ask_and_no_answer_is_read_twice_for_them(model: nn.Module) -> None:
     seen = Seen(model)
     sets = {"forget": with_wrong("f"), "retain": with_wrong("r")}
     rows = measure_text(model, TASK, sets, Run(), Asked(moments=frozenset({"forget"})))
-    assert seen.read == 7
+    # The answers with moments go first, the others after their prompts once more.
+    assert seen.read == whole(passes=2)
     assert rows.texts["forget"].log.mean is not None
     assert rows.texts["retain"].log.mean is None
     torch.testing.assert_close(rows.texts["forget"].log.log_probs, rows.texts["retain"].log.log_probs)

@@ -39,13 +39,18 @@ def test_logs_are_those_of_each_pair_alone_in_the_order_given(model: nn.Module) 
     torch.testing.assert_close(log.log_probs, torch.tensor(expected).double(), rtol=0, atol=1e-5)
 
 
-def test_equal_pairs_are_forwarded_once(model: nn.Module) -> None:
-    rows: list[torch.Tensor] = []
-    handle = model.register_forward_pre_hook(lambda *args: rows.extend(args[2]["input_ids"]), with_kwargs=True)
+def test_each_prompt_and_each_different_answer_is_forwarded_once(model: nn.Module) -> None:
+    tokens: list[int] = []
+    handle = model.register_forward_pre_hook(
+        lambda *args: tokens.extend(args[2]["input_ids"].flatten().tolist()), with_kwargs=True
+    )
     run = Run()
     token_logs(model, tiny_language_task(), PAIRS, run)
     handle.remove()
-    assert len(rows) == run.cost.examples == len(set(PAIRS)) == 4
+    assert run.cost.examples == len(set(PAIRS)) == 4
+    prompts = {given for given, _ in PAIRS}
+    # The last token of an answer predicts nothing.
+    assert len(tokens) == sum(map(len, prompts)) + sum(len(said) - 1 for _, said in set(PAIRS))
 
 
 def test_the_head_maps_positions_of_answers_alone(model: nn.Module) -> None:

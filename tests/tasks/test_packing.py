@@ -76,3 +76,14 @@ def test_the_model_keeps_its_own_attention():
     problem = tiny_language_problem()
     problem.task.losses(problem.model, problem.kept.batch(torch.arange(4)))
     assert problem.model.config._attn_implementation == "sdpa"
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt_neox", "olmoe"])
+def test_answers_that_share_a_prompt_are_read_as_if_each_stood_alone(kind):
+    model, task = network(kind), CausalLM(None, context=64)
+    prompts = [(1, 7, 9, 11), (1, 30, 8)]
+    answers = [[(20, 21, 22, 2), (23, 2), (25,)], [(40, 41, 2)]]
+    found = task.outputs_after(model, list(zip(prompts, answers, strict=True)), torch.device("cpu"))
+    pairs = [(given, said) for given, some in zip(prompts, answers, strict=True) for said in some]
+    alone = [model(torch.tensor([[*given, *said]])).logits[0, len(given) - 1 : -1] for given, said in pairs]
+    assert torch.allclose(found, torch.cat(alone), atol=1e-5)

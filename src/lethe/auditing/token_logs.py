@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lethe.auditing.text.reading import token_log
 from lethe.auditing.text.tokens import TokenLog, joined
@@ -43,20 +44,55 @@ def token_logs(
     Raises:
         InputError: a log-probability is not finite.
     """
-    distinct = sorted(dict.fromkeys(pairs), key=_size, reverse=True)
+    order: list[Pair] = []
     logs = []
-    most = _most(model, task, run)
-    with evaluation(model), torch.inference_mode(), run.progress.bar(label, len(distinct)) as bar:
-        for together in _batches(distinct, most):
+    with evaluation(model), torch.inference_mode(), run.progress.bar(label, len(set(pairs))) as bar:
+        for together in _together(model, task, pairs, run):
             run.interrupt_point()
-            batch = _batch(together).to(run.device)
             with run.autocast():
-                logits = task.outputs(model, batch)
-            logs.append(token_log(logits, task.targets(batch), task.answer_lengths(batch), moments))
+                logits, targets, lengths = _read(model, task, together, run)
+            logs.append(token_log(logits, targets, lengths, moments))
+            order += together
             run.cost.examples += len(together)
             bar.advance(len(together))
-    place = {pair: i for i, pair in enumerate(distinct)}
+    place = {pair: i for i, pair in enumerate(order)}
     return joined(logs).take([place[pair] for pair in pairs])
+
+
+def _together(model: nn.Module, task: CausalLM, pairs: Sequence[Pair], run: Run) -> Iterator[Sequence[Pair]]:
+    """Yield the different pairs in the groups that go through the model at once."""
+    most = _most(model, task, run)
+    if not _shares(model, task, pairs):
+        yield from _batches(sorted(dict.fromkeys(pairs), key=_size, reverse=True), most)
+        return
+    by_prompt: dict[tuple[int, ...], dict[Pair, None]] = {}
+    for pair in pairs:
+        by_prompt.setdefault(pair[0], {})[pair] = None
+    together: list[Pair] = []
+    size = 0
+    for given, same in by_prompt.items():
+        own = len(given) + sum(len(said) for _, said in same)
+        if together and size + own > most:
+            yield together
+            together, size = [], 0
+        together += same
+        size += own
+    yield together
+
+
+def _shares(model: nn.Module, task: CausalLM, pairs: Sequence[Pair]) -> bool:
+    """Whether a prompt goes through the model once for all its answers."""
+    return not task.pads(model) and all(given for given, _ in pairs)
+
+
+def _read(model: nn.Module, task: CausalLM, together: Sequence[Pair], run: Run) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the logits that predict the answers' tokens, these tokens, and how many each answer has."""
+    if not _shares(model, task, together):
+        batch = _batch(together).to(run.device)
+        return task.outputs(model, batch), task.targets(batch), task.answer_lengths(batch)
+    groups = [(given, [said for _, said in same]) for given, same in groupby(together, lambda pair: pair[0])]
+    targets = torch.tensor([token for _, said in together for token in said], device=run.device)
+    return task.outputs_after(model, groups, run.device), targets, torch.tensor([len(said) for _, said in together])
 
 
 def _size(pair: Pair) -> int:

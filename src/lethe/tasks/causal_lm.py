@@ -18,8 +18,11 @@ from lethe.precision import full_precision
 from lethe.segments import mean_by_row, sum_by_row
 from lethe.tasks.base import Task, weighted_layers
 from lethe.tasks.drawing import drawn_classes
-from lethe.tasks.packing import packable, packed
+from lethe.tasks.packing import Span, packable, packed
 from lethe.tasks.templates import QuestionAnswer, Template
+
+Answers = tuple[Sequence[int], Sequence[Sequence[int]]]
+"""A prompt and its answers, in tokens."""
 
 TOKENS, LENGTH, ANSWER_FROM, POOLED = "tokens", "length", "answer_from", "pooled"
 
@@ -90,8 +93,43 @@ class CausalLM(Task):
         position = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
         inside = position < batch.tensor(LENGTH).unsqueeze(1)
         row, places = tokens[inside].unsqueeze(0), position[inside].unsqueeze(0)
-        with packed(model, batch.tensor(LENGTH).tolist()), self._selected(model, before[inside].unsqueeze(0)):
+        spans = [Span(length) for length in batch.tensor(LENGTH).tolist()]
+        with packed(model, spans), self._selected(model, before[inside].unsqueeze(0)):
             return model(input_ids=row, position_ids=places, use_cache=False)["logits"]
+
+    def outputs_after(self, model: nn.Module, groups: Sequence[Answers], device: torch.device) -> Tensor:
+        """Return the logits that predict the tokens of several answers to each of several prompts, [n, V].
+
+        A prompt goes through the model once for all its answers. The model has to be one whose batches are not padded
+        (`pads`), and no prompt may be empty.
+
+        Args:
+            model: the model.
+            groups: prompts with their answers, in tokens.
+            device: where the model lies.
+
+        Returns:
+            Logits in the order of the groups, their answers, and the answers' tokens.
+        """
+        row: list[int] = []
+        places: list[int] = []
+        chosen: list[int] = []
+        spans = []
+        for prompt, answers in groups:
+            last = len(row) + len(prompt) - 1
+            row += prompt
+            places += range(len(prompt))
+            for answer in answers:
+                # The last token is predicted, and predicts nothing.
+                chosen += [last, *range(len(row), len(row) + len(answer) - 1)]
+                row += answer[:-1]
+                places += range(len(prompt), len(prompt) + len(answer) - 1)
+            spans.append(Span(len(prompt), tuple(len(answer) - 1 for answer in answers if len(answer) > 1)))
+        tokens, at = (torch.tensor([values], device=device) for values in (row, places))
+        index = torch.tensor(chosen, device=device)
+        with packed(model, spans), self._selected(model, (torch.zeros_like(index), index)):
+            logits: Tensor = model(input_ids=tokens, position_ids=at, use_cache=False)["logits"]
+        return logits
 
     def targets(self, batch: Batch) -> Tensor:
         """Return the answers' tokens, [n] int64."""
@@ -222,8 +260,8 @@ class CausalLM(Task):
             handle.remove()
 
     @contextmanager
-    def _selected(self, model: nn.Module, where: Tensor) -> Iterator[None]:
-        """Let the head see only the marked positions: one row each, [n, D]."""
+    def _selected(self, model: nn.Module, where: Tensor | tuple[Tensor, Tensor]) -> Iterator[None]:
+        """Let the head see only the positions that are marked, or named by row and place: one row each, [n, D]."""
 
         def select(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             return (inputs[0][where],)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,7 +22,21 @@ KINDS = frozenset({
 })  # fmt: skip
 """Kinds of model in which nothing but attention looks across positions, and attention can be exchanged."""
 
-_lengths: ContextVar[list[int]] = ContextVar("lengths of the packed sequences")
+
+@dataclass(frozen=True)
+class Span:
+    """A sequence in a packed row, or several that begin alike: what they share stands once, and their ends follow.
+
+    Attributes:
+        shared: tokens of the beginning.
+        ends: tokens of each end; every end sees the beginning and itself.
+    """
+
+    shared: int
+    ends: tuple[int, ...] = ()
+
+
+_spans: ContextVar[Sequence[Span]] = ContextVar("what stands in the packed row")
 
 
 def packable(model: nn.Module) -> bool:
@@ -36,29 +51,24 @@ def packable(model: nn.Module) -> bool:
     # What blocks of transformers are asked themselves; the model's own property for it changes its name.
     recomputes = any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
     whole = not getattr(config, "sliding_window", None) and not getattr(config, "use_sliding_window", False)
-    return (
-        config.model_type in KINDS
-        and whole
-        and config._attn_implementation == "sdpa"
-        and not recomputes
-    )
+    return config.model_type in KINDS and whole and config._attn_implementation == "sdpa" and not recomputes
 
 
 @contextmanager
-def packed(model: nn.Module, lengths: list[int]) -> Iterator[None]:
-    """Let the model's attention stay within sequences of these lengths that stand end to end in one row."""
+def packed(model: nn.Module, spans: Sequence[Span]) -> Iterator[None]:
+    """Let the model's attention stay within the sequences that stand end to end in one row."""
     from transformers import AttentionInterface
 
     AttentionInterface.register(NAME, _attend)
     config: Any = model.config
     before = config._attn_implementation
-    token = _lengths.set(lengths)
+    token = _spans.set(spans)
     config._attn_implementation = NAME
     try:
         yield
     finally:
         config._attn_implementation = before
-        _lengths.reset(token)
+        _spans.reset(token)
 
 
 def _attend(
@@ -75,10 +85,16 @@ def _attend(
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = (part.repeat_interleave(groups, dim=1) for part in (key, value))
-    lengths = _lengths.get()
-    apart = (part.split(lengths, dim=2) for part in (query, key, value))
-    attended = [
-        F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling, is_causal=True)
-        for q, k, v in zip(*apart, strict=True)
-    ]
+    spans = _spans.get()
+    lengths = [length for span in spans for length in (span.shared, *span.ends)]
+    apart = zip(*(part.split(lengths, dim=2) for part in (query, key, value)), strict=True)
+    attended = []
+    for span in spans:
+        q, first_k, first_v = next(apart)
+        attended.append(F.scaled_dot_product_attention(q, first_k, first_v, None, dropout, True, scale=scaling))
+        for end in span.ends:
+            q, k, v = next(apart)
+            sees = torch.ones(end, span.shared + end, dtype=torch.bool, device=q.device).tril(span.shared)
+            k, v = torch.cat([first_k, k], 2), torch.cat([first_v, v], 2)
+            attended.append(F.scaled_dot_product_attention(q, k, v, sees, dropout, scale=scaling))
     return torch.cat(attended, dim=2).transpose(1, 2).contiguous(), None

@@ -105,7 +105,10 @@ def _relative_activations(own: Layers, reference: Layers) -> dict[str, float]:
 def _same_layers(own: Layers, reference: Layers) -> None:
     for name in sorted(own.keys() | reference.keys()):
         if name not in own or name not in reference or own[name].shape != reference[name].shape:
-            raise InputError(f"layer '{name}' is not the same in both models; compare models of one architecture")
+            raise InputError(
+                f"layer '{name}' is not the same in both models; compare models of one architecture, "
+                "and one with an adapter after --merge"
+            )
 
 
 def _ratio(distance: float, size: float) -> float:
