@@ -70,10 +70,10 @@ def demonstrate(out: Path, progress: Progress) -> list[Evidence]:
 
 @one_thread()
 def write_inputs(folder: Path) -> None:
-    """Write what a user of the command line would bring: a Hugging Face model, texts, two gold models, TOFU's files."""
+    """Write what a user of the command line would bring: a Hugging Face model, texts, gold models, TOFU's files."""
     world = People()
     write_model(world, world.original(), folder / "original")
-    for seed, gold in zip(GOLDS[:2], world.gold(GOLDS[:2]), strict=True):
+    for seed, gold in zip(GOLDS, world.gold(GOLDS), strict=True):
         write_model(world, gold, folder / f"gold-{seed}")
     for name, examples in zip(("forget", "retain", "holdout"), world.sets, strict=True):
         atomic(folder / f"{name}.jsonl", _lines(examples).encode())
