@@ -24,6 +24,7 @@ from lethe.problem import Problem
 from lethe.progress import Progress, Silent
 from lethe.run import Run, Stop
 from lethe.sources import Inputs, assemble, load_like, settled
+from lethe.sources.kinds import kind_of
 from lethe.store import RunFolder, atomic, write_json
 from lethe.tasks import CausalLM, as_causal_lm
 
@@ -76,13 +77,16 @@ class Bench:
             raise ConfigurationError(
                 "give --model, the model before it learnt the authors, or both --target and --gold"
             )
+        model = self.model or self.target
+        if (kind := kind_of(model)) != "language model":
+            raise ConfigurationError(f"{model}: is an {kind}, and TOFU needs a language model; give one")
         data = self.tofu.read(self.data)
         with RunFolder(self.out).owned():
             for name, rows in (("forget", data.forget), ("retain", data.retain)):
                 write_rows(rows, name, self.out / DATA / f"{name}.jsonl")
             if "holdout" in data.tasks:
                 write_rows(data.tasks["holdout"], "holdout", self.out / DATA / "holdout.jsonl")
-            base = assemble(self._inputs(self.model or self.target))
+            base = assemble(self._inputs(model))
             task = as_causal_lm(base.task, "TOFU")
             sets = self.tofu.tasks(data, task)
             results = self._results(base, task, sets)
