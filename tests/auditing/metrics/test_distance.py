@@ -64,3 +64,9 @@ def test_models_of_different_architecture_are_refused() -> None:
     other = dataclasses.replace(MOVED, weights={"low": torch.zeros(5, 5)})
     with pytest.raises(InputError, match="layer 'high' is not the same in both models"):
         WeightDistance()(other, References(ORIGINAL))
+
+
+def test_a_model_with_an_adapter_is_told_of_merging() -> None:
+    adapted = dataclasses.replace(MOVED, weights={f"{name}.base_layer": w for name, w in MOVED.weights.items()})
+    with pytest.raises(InputError, match="--merge"):
+        WeightDistance()(adapted, References(ORIGINAL))
