@@ -10,7 +10,7 @@ import torch
 from lethe.api import unlearn
 from lethe.errors import ConfigurationError
 from lethe.feeds import draw
-from lethe.hooks import places, reading, tokens
+from lethe.hooks import all_hidden_states, places, tokens
 from lethe.losses import negative_entropy
 from lethe.methods.descent.random_mapping import RandomMapping
 from lethe.methods.descent.tar import TAR
@@ -51,9 +51,9 @@ def cosines(problem, model, examples):
     where = places(batch)
     shape = model.get_output_embeddings().weight.shape
     vectors = torch.randn(shape, generator=Run(seed=0).generator("random mapping"))[tokens(batch)[where]]
-    with torch.no_grad(), reading(dict(enumerate(problem.task.blocks(model)))) as seen:
-        problem.task.outputs(model, batch)
-    return [float(torch.cosine_similarity(h[where], vectors, dim=-1).abs().mean()) for h in seen.values()]
+    with torch.no_grad():
+        states = all_hidden_states(model, problem.task, batch)
+    return [float(torch.cosine_similarity(h[where], vectors, dim=-1).abs().mean()) for h in states]
 
 
 def test_random_mapping_sends_forget_states_to_their_vectors_and_keeps_the_retain_loss(problem):
