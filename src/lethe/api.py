@@ -145,7 +145,8 @@ def _require_task(problem: Problem, method: Method) -> None:
     if not isinstance(problem.task, method.tasks):
         known = ", ".join(task.__name__ for task in method.tasks)
         raise ConfigurationError(
-            f"{type(method).__name__} works on {known}, and the problem's task is {type(problem.task).__name__}"
+            f"{type(method).__name__} works on {known}, and the problem's task is {type(problem.task).__name__}; "
+            "choose another method, lethe methods --task lists those of a task"
         )
 
 

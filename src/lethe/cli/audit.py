@@ -164,6 +164,9 @@ def _print(evidence: Evidence) -> None:
 
     console = stdout()
     console.print(tables.terminal([evidence], console.width))
+    reasons: dict[str, list[str]] = {}
     for one in evidence.skipped:
-        console.print(f"not computed: {one['name']}: {one['reason']}", style="dim", markup=False, highlight=False)
+        reasons.setdefault(one["reason"], []).append(one["name"])
+    for reason, names in reasons.items():
+        console.print(f"not computed: {', '.join(names)}: {reason}", style="dim", markup=False, highlight=False)
     console.print(evidence.verdict.sentence, style="bold", markup=False, highlight=False)
