@@ -7,6 +7,7 @@ import pytest
 from lethe.auditing import Evidence
 from lethe.cli import main
 from lethe.demo import digits as demo
+from lethe.demo import people
 from lethe.progress import Silent
 from lethe.store import EVIDENCE, read_json
 
@@ -41,3 +42,18 @@ def test_the_inputs_serve_the_readmes_commands(tmp_path, capsys):
     assert "Forget accuracy, %" in capsys.readouterr().out
     assert main(["report", str(run)]) == 0
     assert (run / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_the_people_serve_the_readmes_commands_and_end_in_the_demonstrations_verdict(tmp_path, capsys):
+    people.write_inputs(tmp_path)
+    texts = [
+        word for name in ("forget", "retain", "holdout") for word in (f"--{name}", str(tmp_path / f"{name}.jsonl"))
+    ]
+    settings = ["--set", "learning_rate=5e-4", "--set", "batch_size=12", "--set", "beta=0.5"]
+    run = str(tmp_path / "run")
+    arguments = ["unlearn", "--model", str(tmp_path / "original"), *texts, "--method", "npo", *settings, "--quiet"]
+    assert main([*arguments, "--out", run]) == 0
+    gold = [word for seed in people.GOLDS for word in ("--gold", str(tmp_path / f"gold-{seed}"))]
+    assert main(["audit", "--run", run, *gold, "--attacks", "none"]) == 0
+    assert "Not removed" in capsys.readouterr().out
