@@ -158,13 +158,15 @@ def _continue_batch(
     width = max(len(prompts[i]) for i in rows)
     tokens = torch.tensor([[0] * (width - len(prompts[i])) + list(prompts[i]) for i in rows], device=device)
     held = torch.tensor([[0] * (width - len(prompts[i])) + [1] * len(prompts[i]) for i in rows], device=device)
+    from lethe.key_value_cache import with_room
+
     # Without padding there is no mask: attention is then causal alone, and as fast as it gets.
     padded = any(len(prompts[i]) < width for i in rows)
     cache: Any = None
     for step in range(max(lengths[i] for i in rows)):
         mask = {"attention_mask": held, "position_ids": _positions(held, tokens.shape[1])} if padded else {}
         outputs = model(input_ids=tokens, past_key_values=cache, use_cache=True, **mask)
-        cache = outputs["past_key_values"]
+        cache = outputs["past_key_values"] if step else with_room(outputs["past_key_values"])
         chosen = choose(outputs["logits"][:, -1], rows, step)
         for i, token in zip(rows, chosen, strict=True):
             said[i].append(token)

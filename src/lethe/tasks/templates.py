@@ -125,7 +125,15 @@ class Chat(Template):
     system: str = ""
 
     def given(self, prompt: str, tokenizer: Any) -> list[int]:
-        """Return the tokens of the conversation up to where the assistant begins."""
+        """Return the tokens of the conversation up to where the assistant begins.
+
+        Raises:
+            ConfigurationError: the tokenizer has no chat template.
+        """
+        if not tokenizer.chat_template:
+            raise ConfigurationError(
+                "the tokenizer has no chat template; take QuestionAnswer(), PlainText() or a Custom(...) of your own"
+            )
         return list(
             tokenizer.apply_chat_template(
                 self._turns(prompt), add_generation_prompt=True, tokenize=True, return_dict=True
