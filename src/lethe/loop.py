@@ -119,7 +119,8 @@ def _fitting_step(loop: Loop, run: Run, drawn: Draw, count_flops: bool) -> dict[
             raise
         most = max(len(batch) for part in loop.cut(drawn) for batch in (part.draw.forget, part.draw.retain) if batch)
         mend = (
-            f"set micro_batch to {most // 2}: the gradients add up to the same update"
+            f"set micro_batch to {most // 2}: the gradients add up to the same update "
+            "(batch_size, where a method cannot cut its batches)"
             if most > 1
             else "recompute activations (checkpointing), take bfloat16 (precision bf16) or train adapters (scope lora)"
         )
