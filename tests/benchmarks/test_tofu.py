@@ -12,8 +12,9 @@ from torch import nn
 from lethe.api import unlearn
 from lethe.auditing.measure import Measurements
 from lethe.auditing.metric import Rows
+from lethe.benchmarks.base import write_rows
 from lethe.benchmarks.preparation import trained
-from lethe.benchmarks.tofu import Tofu, write_rows
+from lethe.benchmarks.tofu import Tofu
 from lethe.errors import ConfigurationError
 from lethe.examples import Examples, concatenate
 from lethe.methods.baselines.gradient_ascent import GradientAscent
@@ -40,7 +41,7 @@ class Bench:
         return TOFU.measure(model, self.problem.task, self.sets, Run(), Measurements())
 
     def values(self, model: nn.Module) -> dict[str, float]:
-        return TOFU.values(self.rows(model), self.rows(self.gold))
+        return TOFU.values(self.rows(model), self.rows(self.target), self.rows(self.gold))
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Running TOFU: what is missing is prepared, every method unlearns once a seed, and each model is evaluated once."""
+"""Running a benchmark: what is missing is prepared, every method unlearns once a seed, each model is evaluated once."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from lethe.api import unlearn
 from lethe.auditing.measure import Measurements
-from lethe.auditing.metric import Rows
+from lethe.benchmarks.base import Benchmark, write_rows
 from lethe.benchmarks.preparation import dress, trained
 from lethe.benchmarks.results import Measured, Results
-from lethe.benchmarks.tofu import Tofu, write_rows
-from lethe.errors import ConfigurationError
+from lethe.catalogue import snake
+from lethe.errors import ConfigurationError, InputError
 from lethe.examples import Examples, concatenate
 from lethe.methods.base import Method, settings
 from lethe.models import copied
@@ -34,24 +35,25 @@ SEEDS = {TARGET: 0, GOLD: 1}
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """A run of TOFU.
+    """A run of one benchmark.
 
     Args:
-        tofu: the benchmark with its settings.
-        model: folder or hub name of the model before it learnt the authors; may be left out with target and gold.
-        data: folder with TOFU's files, or the data set's name on the hub.
+        benchmark: with its settings.
+        model: folder or hub name of the model before it learnt what is to be forgotten; may be left out with target
+            and gold. Where the benchmark trains nothing, the model that knows it already.
+        data: folder with the benchmark's files, or the data set's name on the hub.
         out: folder of everything that is made.
         methods: by name, what unlearns.
         seeds: of the runs, one run a method and seed.
-        target: a model that was fine-tuned on all authors; empty makes one.
-        gold: models that were fine-tuned on the retain split; none makes one.
-        template: how question and answer become text; empty chooses by tokenizer.
+        target: a model that was fine-tuned on everything; empty makes one.
+        gold: one that was fine-tuned on the retain rows alone; empty makes one where the benchmark trains.
+        template: how prompt and answer become text; empty chooses by tokenizer.
         device: where the models work.
         progress: who is shown how far it is.
         stop: a request to stop.
     """
 
-    tofu: Tofu
+    benchmark: Benchmark
     model: str
     data: str
     out: Path
@@ -73,42 +75,56 @@ class Bench:
             StorageError: the folder is in use, or holds runs of other settings.
             Diverged: a run stopped at a number that is not finite.
         """
-        if not self.model and not (self.target and self.gold):
-            raise ConfigurationError(
-                "give --model, the model before it learnt the authors, or both --target and --gold"
-            )
-        model = self.model or self.target
+        model = self._start()
         if (kind := kind_of(model)) != "language model":
-            raise ConfigurationError(f"{model}: is an {kind}, and TOFU needs a language model; give one")
-        data = self.tofu.read(self.data)
+            raise ConfigurationError(
+                f"{model}: is an {kind}, and {self.benchmark.title} needs a language model; give one"
+            )
+        data = self.benchmark.read(self.data)
+        if not data.forget:
+            raise InputError(f"{self.data}: holds no row to forget; restore the files, or raise limit")
         with RunFolder(self.out).owned():
-            for name, rows in (("forget", data.forget), ("retain", data.retain)):
-                write_rows(rows, name, self.out / DATA / f"{name}.jsonl")
-            if "holdout" in data.tasks:
-                write_rows(data.tasks["holdout"], "holdout", self.out / DATA / "holdout.jsonl")
+            for name, rows in (("forget", data.forget), ("retain", data.retain), ("holdout", data.holdout)):
+                if rows:
+                    write_rows(rows, name, self._file(name))
             base = assemble(self._inputs(model))
-            task = as_causal_lm(base.task, "TOFU")
-            sets = self.tofu.tasks(data, task)
-            results = self._results(base, task, sets)
+            task = as_causal_lm(base.task, self.benchmark.title)
+            results = self._results(base, task, self.benchmark.tasks(data, task))
             write_json(self.out / "results.json", results.to_json())
             atomic(self.out / "results.csv", results.to_csv().encode())
         return results
 
+    def _start(self) -> str:
+        """Return the folder of the model to read first; raises ConfigurationError where one is missing."""
+        if self.benchmark.trains and not self.model and not (self.target and self.gold):
+            raise ConfigurationError(
+                "give --model, the model before it learnt what is to be forgotten, or both --target and --gold"
+            )
+        if not self.model and not self.target:
+            raise ConfigurationError("give --model, the model that is to forget")
+        return self.model or self.target
+
     def _results(self, base: Problem, task: CausalLM, sets: Mapping[str, Examples]) -> Results:
         known, measured = Measurements(self.out / MEASUREMENTS), list[Measured]()
-        work = 2 + len(self.methods) * len(self.seeds)
-        with self.progress.bar("models evaluated", work) as bar:
-            everything = concatenate(base.kept, base.forget)
-            gold, golden = self._prepared(GOLD, self.gold, base, task, base.kept)
-            gold_rows = self._measured(golden, task, sets, known)
-            target, original = self._prepared(TARGET, self.target, base, task, everything)
-            for name, folder, model in ((TARGET, target, original), (GOLD, gold, golden)):
-                rows = gold_rows if name == GOLD else self._measured(model, task, sets, known)
-                measured.append(
-                    Measured(name, SEEDS[name], folder, self.tofu.values(rows, gold_rows), _seconds(folder))
-                )
+        trains = self.benchmark.trains
+        golds = 1 if trains or self.gold else 0
+        with self.progress.bar("models evaluated", 1 + golds + len(self.methods) * len(self.seeds)) as bar:
+            everything = concatenate(base.kept, base.forget) if trains else base.forget
+            gold, gold_rows = "", None
+            if golds:
+                gold, golden = self._prepared(GOLD, self.gold, base, task, base.kept if trains else base.forget)
+                gold_rows = self._measured(golden, task, sets, known)
                 bar.advance()
-            inputs = settled(dataclasses.replace(self._inputs(target), gold=(gold,)), base)
+            # Where nothing is trained, the model that was given is the target.
+            given = self.target or ("" if trains else self.model)
+            target, original = self._prepared(TARGET, given, base, task, everything)
+            target_rows = self._measured(original, task, sets, known)
+            bar.advance()
+            for name, folder, rows in ((TARGET, target, target_rows), (GOLD, gold, gold_rows)):
+                if rows is not None:
+                    values = self.benchmark.values(rows, target_rows, gold_rows)
+                    measured.append(Measured(name, SEEDS[name], folder, values, _seconds(folder)))
+            inputs = settled(dataclasses.replace(self._inputs(target), gold=(gold,) if gold else ()), base)
             problem = dataclasses.replace(base, model=original)
             for name, method in self.methods.items():
                 for seed in self.seeds:
@@ -118,10 +134,10 @@ class Bench:
                     result = unlearn(problem, method, out=out, run=run)
                     dress(out, target)
                     rows = self._measured(result.model, task, sets, known)
-                    values = self.tofu.values(rows, gold_rows)
+                    values = self.benchmark.values(rows, target_rows, gold_rows)
                     measured.append(Measured(name, seed, str(out), values, result.record["cost"]["seconds"]))
                     bar.advance()
-        facts = {"name": "tofu", "settings": settings(self.tofu)}
+        facts = {"name": snake(type(self.benchmark).__name__), "settings": settings(self.benchmark)}
         return Results(facts, {name: len(examples) for name, examples in sets.items()}, measured)
 
     def _prepared(
@@ -134,26 +150,26 @@ class Bench:
         out = self.out / name
         # Gold is another training run than the target, also in the order of its batches.
         run = self._run(SEEDS[name])
-        model = trained(base.model, task, examples, self.tofu.recipe, run, out)
+        model = trained(base.model, task, examples, self.benchmark.recipe, run, out)
         dress(out, self.model)
         return str(out), model.cpu()
 
-    def _measured(self, model: nn.Module, task: CausalLM, sets: Mapping[str, Examples], known: Measurements) -> Rows:
-        run = self._run(0)
-        return self.tofu.measure(copied(model).to(self.device), task, sets, run, known)
+    def _measured(self, model: nn.Module, task: CausalLM, sets: Mapping[str, Examples], known: Measurements) -> Any:
+        return self.benchmark.measure(copied(model).to(self.device), task, sets, self._run(0), known)
 
     def _run(self, seed: int) -> Run:
         return Run(seed=seed, device=self.device, progress=self.progress, stop=self.stop)
 
+    def _file(self, name: str) -> Path:
+        return self.out / DATA / f"{name}.jsonl"
+
     def _inputs(self, model: str) -> Inputs:
-        files = {name: self.out / DATA / f"{name}.jsonl" for name in ("forget", "retain", "holdout")}
-        return Inputs(
-            model=model,
-            forget=str(files["forget"]),
-            retain=str(files["retain"]),
-            holdout=str(files["holdout"]) if files["holdout"].exists() else None,
-            template=self.template,
-        ).absolute()
+        forget, retain, holdout = (
+            str(path) if (path := self._file(name)).exists() else None for name in ("forget", "retain", "holdout")
+        )
+        assert forget is not None
+        given = Inputs(model=model, forget=forget, retain=retain, holdout=holdout, template=self.template)
+        return given.absolute()
 
 
 def _seconds(folder: str) -> float | None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from torch import nn
@@ -28,12 +26,12 @@ from lethe.auditing.metrics.text_membership import (
 from lethe.auditing.metrics.truth import ForgetQuality, ForgetTruthRatio
 from lethe.auditing.text import privacy_leakage
 from lethe.auditing.text_rows import answer_probability, greedy_recall
-from lethe.benchmarks.tofu_data import ANSWER, PARAPHRASED, QUESTION, WRONG, Row, TofuData, read_tofu
+from lethe.benchmarks.base import Benchmark, BenchmarkData, Row
+from lethe.benchmarks.tofu_data import ANSWER, PARAPHRASED, QUESTION, WRONG, read_tofu
 from lethe.errors import ConfigurationError
 from lethe.examples import Column, Examples
 from lethe.methods.baselines.finetune import FineTune
 from lethe.run import Run
-from lethe.store import atomic
 from lethe.tasks import CausalLM
 
 MEMBERSHIP: Mapping[str, TextMembership | MembershipReference] = {
@@ -46,7 +44,7 @@ MEMBERSHIP: Mapping[str, TextMembership | MembershipReference] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tofu:
+class Tofu(Benchmark):
     """TOFU: a model fine-tuned on invented authors has to forget some of them; gold is one fine-tuned on the others.
 
     Forget quality is the p-value of a test that truth ratios on the forget set are gold's, model utility the harmonic
@@ -77,6 +75,9 @@ class Tofu:
     length: int = 200
     mean: Literal["geometric", "arithmetic"] = "geometric"
 
+    title: ClassVar[str] = "TOFU"
+    hub: ClassVar[str] = "locuslab/TOFU"
+
     def __post_init__(self) -> None:
         for name in ("rows", "length"):
             if getattr(self, name) < 1:
@@ -98,11 +99,11 @@ class Tofu:
             warmup_epochs=1.0,
         )
 
-    def read(self, source: str) -> TofuData:
+    def read(self, source: str) -> BenchmarkData:
         """Return the data of the split; see `read_tofu` for what may be wrong with them."""
         return read_tofu(source, self.split, self.limit)
 
-    def tasks(self, data: TofuData, task: CausalLM) -> dict[str, Examples]:
+    def tasks(self, data: BenchmarkData, task: CausalLM) -> dict[str, Examples]:
         """Return the rows to evaluate, by task."""
         return {name: _examples(task, f"eval-{name}", rows[: self.rows]) for name, rows in data.tasks.items()}
 
@@ -115,19 +116,22 @@ class Tofu:
         asked = Asked(moments=marked, generated=answered, new_tokens=self.length, whole=self.length)
         return measure_text(model, task, sets, run, asked, known)
 
-    def values(self, rows: Rows, gold: Rows) -> dict[str, float]:
+    def values(self, measured: Rows, target: Rows, gold: Rows | None) -> dict[str, float]:
         """Return every metric of a model by name, beside gold; of gold itself its forget quality is 1."""
-        against = References(original=rows, gold=(gold,))
+        rows = measured
+        against = References(original=target, gold=(gold,) if gold is not None else ())
 
         def of(metric: Metric) -> float:
             return metric(rows, against).value
 
-        quality = ForgetQuality(mean=self.mean)(rows, against)
-        found = {
-            "forget_quality": 10.0**quality.value,
-            "forget_quality_log10": quality.value,
-            "ks_statistic": quality.details["statistic"][0],
-        }
+        found: dict[str, float] = {}
+        if gold is not None:
+            quality = ForgetQuality(mean=self.mean)(rows, against)
+            found |= {
+                "forget_quality": 10.0**quality.value,
+                "forget_quality_log10": quality.value,
+                "ks_statistic": quality.details["statistic"][0],
+            }
         utility = ModelUtility(mean=self.mean)(rows, against)
         found |= {"model_utility": utility.value, **utility.details}
         found |= {
@@ -138,8 +142,13 @@ class Tofu:
             "extraction_strength": of(ExtractionStrength()),
         }
         if "holdout" in rows.texts:
-            found |= {name: of(metric) for name, metric in MEMBERSHIP.items()}
-            found |= _leakage(rows, gold)
+            found |= {
+                name: of(metric)
+                for name, metric in MEMBERSHIP.items()
+                if gold is not None or not isinstance(metric, MembershipReference)
+            }
+            if gold is not None:
+                found |= _leakage(rows, gold)
         return found
 
 
@@ -148,12 +157,6 @@ def _leakage(rows: Rows, gold: Rows) -> dict[str, float]:
     score = MembershipMinK().scores
     own, reference = (auc(one.texts["forget"].each(score), one.texts["holdout"].each(score)) for one in (rows, gold))
     return {"privacy_leakage": privacy_leakage(own, reference)} if reference < 1 else {}
-
-
-def write_rows(rows: Sequence[Row], prefix: str, path: Path) -> None:
-    """Write rows as JSON Lines with ids, as `lethe unlearn` and `lethe audit` read them."""
-    lines = (json.dumps({"id": f"{prefix}-{i}", **row}, ensure_ascii=False) for i, row in enumerate(rows))
-    atomic(path, "".join(f"{line}\n" for line in lines).encode())
 
 
 def _examples(task: CausalLM, prefix: str, rows: Sequence[Row]) -> Examples:

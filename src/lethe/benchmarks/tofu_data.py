@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
+from lethe.benchmarks.base import BenchmarkData, Row
 from lethe.errors import ConfigurationError, InputError, nearest
 from lethe.sources.records import SUFFIXES, Records, read_records, stem
 
 QUESTIONS_AN_AUTHOR = 20
 QUESTION, ANSWER, PARAPHRASED, WRONG = "question", "answer", "paraphrased_answer", "perturbed_answer"
-Row = Mapping[str, object]
 
 
-@dataclass(frozen=True, eq=False)
-class TofuData:
-    """One split of TOFU.
-
-    Attributes:
-        forget: rows to forget, with paraphrased and wrong answers.
-        retain: all other rows trained on; those that are evaluated with paraphrased and wrong answers.
-        tasks: rows to evaluate by name: `forget`, `retain`, `real_authors`, `world_facts`, and `holdout` where there
-            are questions about authors never trained on.
-    """
-
-    forget: Sequence[Row]
-    retain: Sequence[Row]
-    tasks: Mapping[str, Sequence[Row]]
-
-
-def read_tofu(source: str, split: str, limit: int = 0) -> TofuData:
+def read_tofu(source: str, split: str, limit: int = 0) -> BenchmarkData:
     """Read a folder with TOFU's files, or the data set of the hub.
 
     The configuration `full` is not read: it is the retain and the forget rows of any split.
+
+    The tasks are `forget`, `retain`, `real_authors` and `world_facts`, and `holdout` where there are questions about
+    authors never trained on; rows of `forget` and those of `retain` that are evaluated have paraphrased and wrong
+    answers.
 
     Args:
         source: folder with `retain90.jsonl` and so on (or .jsonl.gz, .json, .csv, .parquet), or `owner/name`.
@@ -66,11 +53,12 @@ def read_tofu(source: str, split: str, limit: int = 0) -> TofuData:
         "real_authors": _read(source, "real_authors_perturbed", WRONG),
         "world_facts": _read(source, "world_facts_perturbed", WRONG),
     }
-    holdout = _holdout(source, split)
+    file = _holdout(source, split)
+    holdout = _read(source, file) if file else []
     if holdout:
-        tasks["holdout"] = _read(source, holdout)
+        tasks["holdout"] = holdout
     more = {row[QUESTION]: row for row in evaluated}
-    return TofuData(forget, [{**more.get(row[QUESTION], {}), **row} for row in retain], tasks)
+    return BenchmarkData(forget, [{**more.get(row[QUESTION], {}), **row} for row in retain], holdout, tasks)
 
 
 def _on_hub(source: str) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lethe.catalogue import BENCHMARKS
 from lethe.cli.options import Device, Template, device_named, stoppable
 from lethe.cli.terminal import Json, Quiet, note, print_json, progress, settings, stdout
 from lethe.errors import ConfigurationError, nearest
@@ -18,13 +19,16 @@ if TYPE_CHECKING:
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="Name of the benchmark: tofu.")],
+    name: Annotated[str, typer.Argument(help=f"Name of the benchmark: {', '.join(b.slug for b in BENCHMARKS)}.")],
     data: Annotated[
-        str, typer.Option(help="Folder with the benchmark's files, or its name on the hub: locuslab/TOFU.")
+        str, typer.Option(help="Folder with the benchmark's files, or its name on the hub, as locuslab/TOFU.")
     ],
     out: Annotated[Path, typer.Option(help="Folder of all models and results; the same command again goes on there.")],
-    model: Annotated[str, typer.Option(help="The model before it learnt what is to be forgotten.")] = "",
-    split: Annotated[str, typer.Option(help="What to forget: forget01, forget05 or forget10.")] = "forget10",
+    model: Annotated[
+        str,
+        typer.Option(help="The model before it learnt what is to be forgotten; where none is trained, that knows it."),
+    ] = "",
+    split: Annotated[str, typer.Option(help="What to forget, where there are several; forget01 and so on.")] = "",
     methods: Annotated[
         str, typer.Option(help="Names of methods, with commas between; none evaluates what is there.")
     ] = "",
@@ -35,9 +39,11 @@ def bench(
     ] = [],  # noqa: B006
     epochs: Annotated[int | None, typer.Option(help="Passes when target and gold are fine-tuned.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Step size of that.")] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Authors kept, for small machines; 0 keeps all.")] = 0,
-    target: Annotated[str, typer.Option(help="A model fine-tuned on all authors; else one is made from --model.")] = "",
-    gold: Annotated[str, typer.Option(help="A model fine-tuned on those to retain; else one is made.")] = "",
+    limit: Annotated[
+        int | None, typer.Option(min=0, help="Authors, subjects or documents kept, for small machines; 0 keeps all.")
+    ] = None,
+    target: Annotated[str, typer.Option(help="A model trained on everything; else one is made from --model.")] = "",
+    gold: Annotated[str, typer.Option(help="A model trained on what is retained; else one is made.")] = "",
     device: Device = "auto",
     template: Template = "",
     quiet: Quiet = False,
@@ -53,12 +59,12 @@ def bench(
     chosen = [method_slug(part.strip()) for part in methods.split(",") if part.strip()]
     per_method = {method_slug(owner): options for owner, options in _by_method(set_).items()}
     _check_names(per_method, [name, *chosen])
-    own = {"split": split, "limit": limit, "epochs": epochs, "learning_rate": learning_rate}
+    own = {"split": split or None, "limit": limit, "epochs": epochs, "learning_rate": learning_rate}
     given = {option: str(value) for option, value in own.items() if value is not None}
     benchmark = _built(name, {**given, **per_method.get(name, {})})
     run = Run(device=device_named(device), progress=progress(quiet))
     prepared = Bench(
-        tofu=benchmark,
+        benchmark=benchmark,
         model=model,
         data=data,
         out=out,
