@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from pathlib import Path
 
-from lethe.benchmarks.base import BenchmarkData, Row
+from lethe.benchmarks.base import BenchmarkData
+from lethe.benchmarks.reading import TEXT, TEXTS, Files
 from lethe.errors import ConfigurationError, InputError, nearest
-from lethe.sources.records import SUFFIXES, Records, read_records, stem
 
 QUESTIONS_AN_AUTHOR = 20
 QUESTION, ANSWER, PARAPHRASED, WRONG = "question", "answer", "paraphrased_answer", "perturbed_answer"
+QUESTION_ANSWER = {QUESTION: TEXT, ANSWER: TEXT}
 
 
 def read_tofu(source: str, split: str, limit: int = 0) -> BenchmarkData:
@@ -32,11 +31,10 @@ def read_tofu(source: str, split: str, limit: int = 0) -> BenchmarkData:
         InputError: a file is missing or damaged, or a row lacks a column.
         ConfigurationError: there is no such split.
     """
-    if not Path(source).is_dir() and not _on_hub(source):
-        raise InputError(f"{source}: no such folder; give one with TOFU's files, or locuslab/TOFU")
-    share = _share(source, split)
-    forget = _read(source, f"{split}_perturbed", PARAPHRASED, WRONG)
-    retain = _read(source, f"retain{100 - share:02d}")
+    files = Files(source, "TOFU", "locuslab/TOFU")
+    share = _share(files, split)
+    forget = files.rows(f"{split}_perturbed", **QUESTION_ANSWER, paraphrased_answer=TEXT, perturbed_answer=TEXTS)
+    retain = files.rows(f"retain{100 - share:02d}", **QUESTION_ANSWER)
     if limit:
         forgotten = max(1, round(limit * share / 100))
         if limit <= forgotten:
@@ -44,76 +42,35 @@ def read_tofu(source: str, split: str, limit: int = 0) -> BenchmarkData:
         forget = forget[: QUESTIONS_AN_AUTHOR * forgotten]
         retain = retain[: QUESTIONS_AN_AUTHOR * (limit - forgotten)]
     kept = {row[QUESTION] for row in retain}
-    evaluated = [row for row in _read(source, "retain_perturbed", PARAPHRASED, WRONG) if row[QUESTION] in kept]
+    asked = files.rows("retain_perturbed", **QUESTION_ANSWER, paraphrased_answer=TEXT, perturbed_answer=TEXTS)
+    evaluated = [row for row in asked if row[QUESTION] in kept]
     if not evaluated:
         raise InputError(f"{source}: no question of retain_perturbed is in retain{100 - share:02d}; restore the files")
     tasks = {
         "forget": forget,
         "retain": evaluated,
-        "real_authors": _read(source, "real_authors_perturbed", WRONG),
-        "world_facts": _read(source, "world_facts_perturbed", WRONG),
+        "real_authors": files.rows("real_authors_perturbed", **QUESTION_ANSWER, perturbed_answer=TEXTS),
+        "world_facts": files.rows("world_facts_perturbed", **QUESTION_ANSWER, perturbed_answer=TEXTS),
     }
-    file = _holdout(source, split)
-    holdout = _read(source, file) if file else []
+    file = _holdout(files, split)
+    holdout = files.rows(file, **QUESTION_ANSWER) if file else []
     if holdout:
         tasks["holdout"] = holdout
     more = {row[QUESTION]: row for row in evaluated}
     return BenchmarkData(forget, [{**more.get(row[QUESTION], {}), **row} for row in retain], holdout, tasks)
 
 
-def _on_hub(source: str) -> bool:
-    """Say whether this can be the name of a data set of the hub, `owner/name`."""
-    return re.fullmatch(r"\w[\w.-]*/[\w.-]+", source) is not None
-
-
-def _share(source: str, split: str) -> int:
+def _share(files: Files, split: str) -> int:
     """Return the per cent to forget."""
     found = re.fullmatch(r"forget(\d\d)", split)
-    there = [name for name in _files(source) if re.fullmatch(r"forget\d\d", name)] or [
-        "forget01",
-        "forget05",
-        "forget10",
-    ]
+    there = [name for name in files.there if re.fullmatch(r"forget\d\d", name)] or ["forget01", "forget05", "forget10"]
     if found is None or split not in there:
         raise ConfigurationError(f"TOFU has no split '{split}'{nearest(split, there)}")
     return int(found[1])
 
 
-def _holdout(source: str, split: str) -> str:
+def _holdout(files: Files, split: str) -> str:
     """Return the file of authors never trained on: of the split's own size, else any; empty where there is none."""
-    there = sorted(name for name in _files(source) if name.startswith("holdout"))
+    there = sorted(name for name in files.there if name.startswith("holdout"))
     own = split.replace("forget", "holdout")
     return own if own in there else next(iter(there), "")
-
-
-def _files(source: str) -> dict[str, Path]:
-    """Return the data files of a folder by name without suffix; nothing for a data set of the hub."""
-    folder = Path(source)
-    paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    return {stem(path): path for path in paths if path.name.removesuffix(".gz").endswith(SUFFIXES)}
-
-
-def _read(source: str, name: str, *columns: str) -> list[Row]:
-    """Return the rows of one configuration, which have these columns beside question and answer."""
-    if Path(source).is_dir():
-        files = _files(source)
-        if name not in files:
-            raise InputError(f"{source}: holds no {name}.jsonl{nearest(name, files)}; copy TOFU's files there")
-        records = read_records(str(files[name]))
-    else:
-        records = read_records(f"{source}:{name}:train")
-    return [_checked(records, i, columns) for i in range(len(records))]
-
-
-def _checked(records: Records, i: int, columns: Sequence[str]) -> Row:
-    row = records.rows[i]
-    for name in (QUESTION, ANSWER, *columns):
-        value = row.get(name)
-        if name == WRONG:
-            good = isinstance(value, list) and len(value) > 0 and all(isinstance(one, str) and one for one in value)
-        else:
-            good = isinstance(value, str) and bool(value.strip())
-        if not good:
-            kind = "list of texts" if name == WRONG else "text"
-            raise InputError(f"{records.place(i)}: has no {kind} in '{name}'; TOFU's own files have one in every row")
-    return {name: row[name] for name in (QUESTION, ANSWER, *columns)}
