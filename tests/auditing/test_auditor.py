@@ -110,7 +110,7 @@ def test_missing_gold_models_are_retrained_with_seeds_from_one() -> None:
 def test_without_gold_nothing_is_decided_and_what_needs_it_is_listed() -> None:
     problem = dataclasses.replace(tiny_problem(), gold=(), retrain=None, holdout=None)
     evidence = lethe.audit(problem, problem.model, attacks=())
-    assert evidence.verdict.outcome == "undecided"
+    assert evidence.verdict.outcome == "inconclusive"
     assert evidence.average_gap is None
     assert evidence.data["holdout"] is None
     skipped = {one["name"]: one["reason"] for one in evidence.skipped}
@@ -122,7 +122,7 @@ def test_without_gold_nothing_is_decided_and_what_needs_it_is_listed() -> None:
 def test_one_gold_model_leaves_the_verdict_open() -> None:
     problem = tiny_problem()
     evidence = QUICK(dataclasses.replace(problem, gold=problem.gold[:1]), problem.model)
-    assert evidence.verdict.outcome == "undecided"
+    assert evidence.verdict.outcome == "inconclusive"
     assert "single gold model" in evidence.verdict.sentence
     assert evidence.entry("forget_loss").gap is not None
     assert evidence.entry("forget_loss").gap_in_spreads is None

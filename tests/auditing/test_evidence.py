@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lethe.auditing import Evidence
-from lethe.auditing.evidence import VERSION
+from lethe.auditing.evidence import OUTCOMES, VERSION, digest_of
 from lethe.errors import InputError
 
 SCHEMA = json.loads(files("lethe.auditing").joinpath("evidence.schema.json").read_text("utf-8"))
@@ -72,6 +72,24 @@ def test_evidence_comes_back_from_a_file(on_original: Evidence) -> None:
     assert back.average_gap == on_original.average_gap
 
 
+def test_the_digest_covers_every_value(on_original: Evidence) -> None:
+    plain = on_original.to_json()
+    assert digest_of(plain) == plain["digest"]
+    assert digest_of({**plain, "digest": "", "signature": ""}) == plain["digest"]
+    for name in plain.keys() - {"digest"}:
+        assert digest_of({**plain, name: "changed"}) != plain["digest"], name
+    plain["metrics"][0]["value"] += 1e-9
+    assert digest_of(plain) != plain["digest"]
+
+
+def test_the_evidence_says_how_it_was_made_and_what_its_words_mean(on_original: Evidence) -> None:
+    plain = on_original.to_json()
+    assert plain["settings"]["attacks"]["relearn"]["learning_rate"] == 1e-2
+    assert plain["settings"]["metrics"]["mia_confidence"] == {"type": "MIAConfidence", "cost": 3.0}
+    assert plain["outcomes"] == dict(OUTCOMES)
+    assert on_original.verdict.outcome in OUTCOMES
+
+
 def test_numbers_that_are_not_finite_become_null(on_original: Evidence) -> None:
     entry = dataclasses.replace(on_original.metrics[0], details={"auc": math.nan, "curve": [(1, math.inf)]})
     plain = dataclasses.replace(on_original, metrics=(entry,)).to_json()
@@ -80,8 +98,12 @@ def test_numbers_that_are_not_finite_become_null(on_original: Evidence) -> None:
 
 def test_other_versions_and_other_files_are_refused(on_original: Evidence) -> None:
     plain = on_original.to_json()
-    with pytest.raises(InputError, match="version 99"):
+    with pytest.raises(InputError, match=r"version 99 .* update lethe"):
         Evidence.from_json({**plain, "version": 99})
+    with pytest.raises(InputError, match=r"version 1 .* run the audit again"):
+        Evidence.from_json({**plain, "version": 1})
+    with pytest.raises(InputError, match="names no version"):
+        Evidence.from_json({"status": "done"})
     with pytest.raises(InputError, match="no evidence of an audit"):
         Evidence.from_json({"version": VERSION, "status": "done"})
 

@@ -22,8 +22,8 @@ GOOD = behaviour(*["like gold"] * 8)
         (["like gold"] * 7 + ["between"], "removed"),
         (["like gold"] * 5 + ["between"] * 3, "not removed"),
         (["like the original"] * 8, "not removed"),
-        (["like gold"] * 2 + ["beyond gold"] * 3, "beyond gold"),
-        (["no power"] * 8, "undecided"),
+        (["like gold"] * 2 + ["beyond gold"] * 3, "suppressed"),
+        (["no power"] * 8, "inconclusive"),
         (["like gold"] + ["no power"] * 7, "removed"),
     ],
 )
@@ -68,9 +68,9 @@ def test_distances_decide_nothing() -> None:
         (Power(False, "indistinguishable"), "no power", "no metric can tell"),
     ],
 )
-def test_an_undecided_verdict_says_why(power: Power, finding: Finding, words: str) -> None:
+def test_an_inconclusive_verdict_says_why(power: Power, finding: Finding, words: str) -> None:
     found = verdict([an_entry("a", finding, power=power)], [])
-    assert found.outcome == "undecided"
+    assert found.outcome == "inconclusive"
     assert words in found.sentence
 
 

@@ -16,7 +16,8 @@ def entry(name: str, title: str, kind: str, value: float, original: float, gold:
         "gold": gold, "gold_mean": mean, "gold_spread": spread, "gap": value - mean,
         "gap_in_spreads": (value - mean) / spread, "interval": [value - mean - 0.01, value - mean + 0.02],
         "power": {"has_power": True, "reason": "the original is 40.0 spreads from gold"}, "finding": "between",
-        "details": {}, "original_details": {}, "gold_details": [{}] * len(gold), **more,
+        "details": {}, "original_details": {}, "gold_details": [{}] * len(gold), "bound": 0.05,
+        "before": None, "recovered": None, "recovered_interval": None, **more,
     }  # fmt: skip
 
 
@@ -26,7 +27,7 @@ def histogram(*forget: int) -> dict:
 
 
 EVIDENCE: dict[str, Any] = {
-    "version": 1,
+    "version": 2,
     "subject": {
         "name": "salun",
         "method": {"type": "SalUn", "keep": 0.5, "scope": {"type": "Saliency", "keep": 0.25}, "layers": ["a", "b"]},
@@ -63,7 +64,17 @@ EVIDENCE: dict[str, Any] = {
     ],
     "skipped": [{"name": "ulira", "reason": "needs siblings, which this audit lacks"}],
     "average_gap": {"value": 0.08, "original": 0.4, "gold": [0.01, 0.02]},
-    "verdict": {"outcome": "not removed", "sentence": "Not removed: 3 of 4 metrics find it on the original's side."},
+    "verdict": {
+        "outcome": "not removed",
+        "sentence": "Not removed: 3 of 4 metrics find it on the original's side.",
+        "failed": ["bounds.%: Forget accuracy is 18.0 from gold, more than 5.0"],
+    },
+    "policy": {"bounds": {"%": 0.05}},
+    "warnings": [],
+    "groups": [],
+    "settings": {"metrics": {}, "attacks": {}, "seed": 0},
+    "files": [],
+    "checks": {},
 }  # fmt: skip
 
 

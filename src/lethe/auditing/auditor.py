@@ -15,6 +15,7 @@ from lethe.auditing.measure import Measurements, measure
 from lethe.auditing.measure_text import Asked, measure_text
 from lethe.auditing.metric import Metric, References, Rows, Score
 from lethe.auditing.scoring import Panel, Scores, entry, lacking, metric_seed, require_numbers
+from lethe.auditing.settings import of_parts
 from lethe.auditing.verdict import average_gap, verdict
 from lethe.errors import LetheError
 from lethe.examples import Examples
@@ -89,7 +90,18 @@ class Auditor:
             skipped=tuple(skipped + failed),
             average_gap=average_gap(metrics),
             verdict=verdict(metrics, attacks),
+            settings=self._settings(),
         )
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "metrics": of_parts(self.metrics),
+            "attacks": of_parts(self.attacks),
+            "seed": self.run.seed,
+            "resamples": self.resamples,
+            "texts": self.texts,
+            "new_tokens": self.new_tokens,
+        }
 
     def _parts(self) -> dict[str, Examples | None]:
         return {"forget": self.problem.forget, "retain": self.problem.retain, "holdout": self.problem.holdout}

@@ -6,88 +6,20 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-from lethe.auditing.power import Finding, Power
+from lethe.auditing.power import Power
+from lethe.auditing.records import OUTCOMES, AverageGap, Caution, Entry, GroupEntry, HashedFile, Outcome, Verdict
 from lethe.errors import InputError
+from lethe.store import digest
 
-VERSION = 1
-Outcome = Literal["removed", "suppressed", "not removed", "beyond gold", "undecided"]
+VERSION = 2
+DIGEST, SIGNATURE = "digest", "signature"
 
-
-@dataclass(frozen=True)
-class Entry:
-    """One metric or attack: the model's value beside the original's and gold's.
-
-    Args:
-        name: slug of the metric or attack.
-        title: what tables call it.
-        unit: `%` (values are fractions), `nats`, or empty.
-        kind: forgetting, utility, privacy, distance or recovery.
-        goal: which value is best: `gold`, `max` or `min`.
-        value: the model's.
-        original: the original's.
-        gold: one a gold model, each measured without itself among its references.
-        gold_mean: mean of those; None without gold.
-        gold_spread: standard deviation between gold seeds, at least the metric's resolution; None below two.
-        gap: value minus gold mean.
-        gap_in_spreads: the gap in units of the gold spread.
-        interval: 95 % confidence interval of the gap.
-        power: whether the metric can tell the original from gold here.
-        finding: where the value lies between gold and the original.
-        details: what else the metric showed of the model (curves, histograms, values by layer).
-        original_details: the same of the original.
-        gold_details: the same of each gold model.
-    """
-
-    name: str
-    title: str
-    unit: str
-    kind: str
-    goal: str
-    value: float
-    original: float
-    gold: tuple[float, ...]
-    gold_mean: float | None
-    gold_spread: float | None
-    gap: float | None
-    gap_in_spreads: float | None
-    interval: tuple[float, float] | None
-    power: Power
-    finding: Finding
-    details: Mapping[str, Any] = field(default_factory=dict)
-    original_details: Mapping[str, Any] = field(default_factory=dict)
-    gold_details: tuple[Mapping[str, Any], ...] = ()
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the audit concludes.
-
-    Args:
-        outcome: removed, suppressed, not removed, beyond gold or undecided.
-        sentence: why.
-    """
-
-    outcome: Outcome
-    sentence: str
-
-
-@dataclass(frozen=True)
-class AverageGap:
-    """Mean of |value - gold| over forget, retain and test accuracy and the efficacy of membership inference.
-
-    Args:
-        value: the model's.
-        original: the original's.
-        gold: each gold model's, against the mean of the others.
-
-    Source: Jia et al. 2023, arXiv:2304.04934; as an average, Fan et al. 2024, arXiv:2310.12508.
-    """
-
-    value: float
-    original: float
-    gold: tuple[float, ...] = ()
+__all__ = [
+    "OUTCOMES", "VERSION", "AverageGap", "Caution", "Entry", "Evidence", "GroupEntry", "HashedFile", "Outcome",
+    "Verdict", "digest_of",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -106,6 +38,12 @@ class Evidence:
         skipped: `name` and `reason` of every metric and attack that could not be computed.
         average_gap: None where one of its four metrics is missing.
         verdict: what follows.
+        policy: the bounds it follows from, as plain data.
+        warnings: what is wrong with the references.
+        groups: metrics on parts of the forget set.
+        settings: `metrics` and `attacks` with their hyperparameters, `seed`, and what else was asked for.
+        files: what was read from disk, with hashes.
+        checks: what `lethe verify` measures again: `rows`, ids by set, and `values`, by model and metric.
     """
 
     subject: Mapping[str, Any]
@@ -119,6 +57,12 @@ class Evidence:
     skipped: tuple[Mapping[str, str], ...]
     average_gap: AverageGap | None
     verdict: Verdict
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[Caution, ...] = ()
+    groups: tuple[GroupEntry, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[HashedFile, ...] = ()
+    checks: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -134,9 +78,13 @@ class Evidence:
         raise InputError(f"the evidence on '{self.name}' holds no '{name}': {reason}")
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data for `evidence.json`; numbers that are not finite become null."""
-        plain: dict[str, Any] = _plain(dataclasses.asdict(self))
-        return {"version": VERSION, **plain}
+        """Return plain data for `evidence.json`; numbers that are not finite become null.
+
+        Beside the fields it holds the schema's `version`, the `outcomes` with what each means, and the `digest` of all
+        that, by which `lethe verify` sees whether a value was changed.
+        """
+        plain = {"version": VERSION, "outcomes": dict(OUTCOMES), **_plain(dataclasses.asdict(self))}
+        return {**plain, DIGEST: digest_of(plain)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -145,12 +93,9 @@ class Evidence:
         Raises:
             InputError: the data are of another version, or are no evidence.
         """
-        if value.get("version") != VERSION:
-            raise InputError(
-                f"evidence of version {value.get('version')} cannot be read here, only {VERSION}; run the audit again"
-            )
+        _check_version(value.get("version"))
         try:
-            rest = {name: part for name, part in value.items() if name != "version"}
+            rest = {name: part for name, part in value.items() if name not in _BESIDE}
             gap = rest["average_gap"]
             return cls(
                 **rest
@@ -159,24 +104,52 @@ class Evidence:
                     "attacks": tuple(_entry(one) for one in rest["attacks"]),
                     "skipped": tuple(rest["skipped"]),
                     "average_gap": AverageGap(**gap | {"gold": tuple(gap["gold"])}) if gap else None,
-                    "verdict": Verdict(**rest["verdict"]),
+                    "verdict": Verdict(**rest["verdict"] | {"failed": tuple(rest["verdict"]["failed"])}),
+                    "warnings": tuple(Caution(**one) for one in rest["warnings"]),
+                    "groups": tuple(_group(one) for one in rest["groups"]),
+                    "files": tuple(HashedFile(**one) for one in rest["files"]),
                 }
             )
         except (KeyError, TypeError) as error:
             raise InputError(f"this is no evidence of an audit ({error}); run the audit again") from None
 
 
+_BESIDE = frozenset({"version", "outcomes", DIGEST, SIGNATURE})
+
+
+def digest_of(value: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of an evidence as plain data, whatever stands in its `digest` and `signature`."""
+    return digest({name: part for name, part in value.items() if name not in (DIGEST, SIGNATURE)})
+
+
+def _check_version(version: Any) -> None:
+    if version == VERSION:
+        return
+    if not isinstance(version, int):
+        raise InputError("this is no evidence of an audit (it names no version); run the audit again")
+    mend = "update lethe" if version > VERSION else "run the audit again"
+    raise InputError(f"evidence of version {version} cannot be read here, only of version {VERSION}; {mend}")
+
+
 def _entry(value: Mapping[str, Any]) -> Entry:
-    interval = value["interval"]
     return Entry(
         **{
             **value,
             "gold": tuple(value["gold"]),
-            "interval": (interval[0], interval[1]) if interval else None,
+            "interval": _ends(value["interval"]),
+            "recovered_interval": _ends(value["recovered_interval"]),
             "power": Power(**value["power"]),
             "gold_details": tuple(value["gold_details"]),
         }
     )
+
+
+def _group(value: Mapping[str, Any]) -> GroupEntry:
+    return GroupEntry(**{**value, "gold": tuple(value["gold"]), "interval": _ends(value["interval"])})
+
+
+def _ends(interval: Any) -> tuple[float, float] | None:
+    return (interval[0], interval[1]) if interval else None
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from scipy import special
 
-Finding = Literal["like gold", "between", "like the original", "beyond gold", "no power", "no gold"]
+Finding = Literal["like gold", "between", "like the original", "beyond gold", "undetermined", "no power", "no gold"]
 CONFIDENCE = 0.95
 
 

@@ -11,6 +11,7 @@ from lethe.auditing.attacks.base import Attack
 from lethe.auditing.evidence import Entry
 from lethe.auditing.metric import Metric, References, Rows, Score
 from lethe.auditing.power import Gold, finding, interval, power
+from lethe.auditing.recovered import before, recovered
 from lethe.auditing.resampling import draws, resampled, resampled_references
 from lethe.errors import AuditIncomplete
 from lethe.run import Run
@@ -153,6 +154,7 @@ def entry(
     gold = Gold(values, resolution) if values else None
     gap = own.value - gold.mean if gold else None
     spread = gold.spread if gold else None
+    share, around = recovered(own, others.original, others.gold, resolution)
     return Entry(
         name=name,
         title=of.title,
@@ -172,4 +174,7 @@ def entry(
         details=own.details,
         original_details=others.original.details,
         gold_details=tuple(score.details for score in others.gold),
+        before=before(own),
+        recovered=share,
+        recovered_interval=around,
     )

@@ -19,14 +19,14 @@ def verdict(metrics: Sequence[Entry], attacks: Sequence[Entry]) -> Verdict:
     """Return the outcome.
 
     Behaviour is judged by the metrics of forgetting and privacy that have power. Where more than a quarter of them
-    find the model off gold, it is `not removed` or `beyond gold`, whichever side holds more. Otherwise outputs look
+    find the model off gold, it is `not removed` or `suppressed`, as the side is that holds more. Otherwise outputs look
     like gold, and the model is `suppressed` where one metric of recovery or one attack with power finds it on the
     original's side, and `removed` where none does. Distances describe and decide nothing.
     """
     behaviour = [e for e in metrics if e.kind in ("forgetting", "privacy") and e.power.has_power]
     recovery = [e for e in (*metrics, *attacks) if e.kind == "recovery" and e.power.has_power]
     if not behaviour:
-        return Verdict("undecided", f"Undecided: {_why_undecided(metrics)}.")
+        return Verdict("inconclusive", f"Inconclusive: {_why_inconclusive(metrics)}.")
     left = [e for e in behaviour if _on_the_original_side(e)]
     beyond = [e for e in behaviour if e.finding == "beyond gold"]
     damage = _damage(metrics)
@@ -37,7 +37,7 @@ def verdict(metrics: Sequence[Entry], attacks: Sequence[Entry]) -> Verdict:
         share = (
             f"{len(beyond)} of {len(behaviour)} metrics with power find the model farther from the original than gold"
         )
-        return Verdict("beyond gold", f"Beyond gold: {share} ({_titles(beyond)}){damage}.")
+        return Verdict("suppressed", f"Suppressed, and beyond gold: {share} ({_titles(beyond)}){damage}.")
     like = f"{len(behaviour) - len(left) - len(beyond)} of {len(behaviour)} metrics with power find the model like gold"
     regained = [e for e in recovery if _on_the_original_side(e)]
     if regained:
@@ -71,7 +71,7 @@ def _on_the_original_side(entry: Entry) -> bool:
     return entry.finding in ("between", "like the original")
 
 
-def _why_undecided(metrics: Sequence[Entry]) -> str:
+def _why_inconclusive(metrics: Sequence[Entry]) -> str:
     if all(entry.finding == "no gold" for entry in metrics):
         return "there is no gold model to compare with; retrain two or more without the forget set"
     unknown = next((entry.power.reason for entry in metrics if entry.power.has_power is None), None)

@@ -43,8 +43,13 @@ class Attack(ABC):
             run: seed, device and progress.
 
         Returns:
-            The value, and in the details the `curve` ([step, what has come back] pairs), `cost` (steps and seconds) and
-            `censored` where the attack gave up at its limit and the true value lies beyond.
+            The value under the attack, and in the details `before` (the same quantity without the attack, where that
+            makes sense), `cost` (what it took: steps, queries, tokens, seconds), `curve` ([budget, value] pairs),
+            `examples` (at most 5 of {prompt, answer, said}), and `censored` where the attack gave up at its limit and
+            the true value lies beyond.
+
+        Raises:
+            AuditIncomplete: what the attack needs was not named (a generator, a judge, another data set).
         """
 
     def resolution(self, problem: Problem) -> float:
