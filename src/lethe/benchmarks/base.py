@@ -48,11 +48,14 @@ class Benchmark(ABC):
         trains: whether the target is the given model after training on forget and retain rows, and gold the same
             after the retain rows alone. Otherwise the given model knows already what is to be forgotten: it is the
             target, and there is no gold but a model the user names.
+        corrupts: whether what is to be forgotten overwrites what the given model knew: the target is the given model
+            after training on the forget rows alone, and gold is the given model itself.
     """
 
     title: ClassVar[str]
     hub: ClassVar[str] = ""
     trains: ClassVar[bool] = True
+    corrupts: ClassVar[bool] = False
 
     @abstractmethod
     def read(self, source: str) -> BenchmarkData:

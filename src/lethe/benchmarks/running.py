@@ -39,14 +39,14 @@ class Bench:
 
     Args:
         benchmark: with its settings.
-        model: folder or hub name of the model before it learnt what is to be forgotten; may be left out with target
-            and gold. Where the benchmark trains nothing, the model that knows it already.
+        model: folder or hub name of the model before it learnt what is to be forgotten; may be left out with
+            a target. Where the benchmark trains nothing, the model that knows it already.
         data: folder with the benchmark's files, or the data set's name on the hub.
         out: folder of everything that is made.
         methods: by name, what unlearns.
         seeds: of the runs, one run a method and seed.
         target: a model that was fine-tuned on everything; empty makes one.
-        gold: one that was fine-tuned on the retain rows alone; empty makes one where the benchmark trains.
+        gold: one that was fine-tuned on the retain rows alone; empty makes one where the benchmark trains, out of `model`.
         template: how prompt and answer become text; empty chooses by tokenizer.
         device: where the models work.
         progress: who is shown how far it is.
@@ -96,9 +96,9 @@ class Bench:
 
     def _start(self) -> str:
         """Return the folder of the model to read first; raises ConfigurationError where one is missing."""
-        if self.benchmark.trains and not self.model and not (self.target and self.gold):
+        if self.benchmark.trains and not self.model and not self.target:
             raise ConfigurationError(
-                "give --model, the model before it learnt what is to be forgotten, or both --target and --gold"
+                "give --model, the model before it learnt what is to be forgotten, or --target, one that has learnt it"
             )
         if not self.model and not self.target:
             raise ConfigurationError("give --model, the model that is to forget")
@@ -107,12 +107,15 @@ class Bench:
     def _results(self, base: Problem, task: CausalLM, sets: Mapping[str, Examples]) -> Results:
         known, measured = Measurements(self.out / MEASUREMENTS), list[Measured]()
         trains = self.benchmark.trains
-        golds = 1 if trains or self.gold else 0
+        # What the given model knew before it was corrupted is to come back: it is gold itself.
+        given_gold = self.gold or (self.model if self.benchmark.corrupts else "")
+        golds = 1 if given_gold or (trains and self.model) else 0
         with self.progress.bar("models evaluated", 1 + golds + len(self.methods) * len(self.seeds)) as bar:
-            everything = concatenate(base.kept, base.forget) if trains else base.forget
+            alone = self.benchmark.corrupts or not trains
+            everything = base.forget if alone else concatenate(base.kept, base.forget)
             gold, gold_rows = "", None
             if golds:
-                gold, golden = self._prepared(GOLD, self.gold, base, task, base.kept if trains else base.forget)
+                gold, golden = self._prepared(GOLD, given_gold, base, task, base.forget if alone else base.kept)
                 gold_rows = self._measured(golden, task, sets, known)
                 bar.advance()
             # Where nothing is trained, the model that was given is the target.
