@@ -94,3 +94,22 @@ def auc(positives: Tensor, negatives: Tensor) -> float:
     below = torch.searchsorted(ordered, positives)
     up_to = torch.searchsorted(ordered, positives, right=True)
     return float((below + up_to).double().mean()) / (2 * len(negatives))
+
+
+def found_at(positives: Tensor, negatives: Tensor, false_alarms: float) -> float:
+    """Return the share of positives found by the lowest threshold that accuses at most that share of negatives.
+
+    Args:
+        positives: [M] scores.
+        negatives: [N] scores.
+        false_alarms: the largest share of negatives that may lie above the threshold.
+
+    >>> found_at(torch.tensor([3.0, 2.0, 1.0]), torch.tensor([2.5, 0.0, 0.0, 0.0]), 0.25)
+    1.0
+    >>> found_at(torch.tensor([3.0, 2.0, 1.0]), torch.tensor([2.5, 0.0, 0.0, 0.0]), 0.0)
+    0.3333333333333333
+    """
+    accused = math.floor(false_alarms * len(negatives) + 1e-9)
+    # Above the highest negative that may not be accused; ties with it would accuse it as well.
+    limit = negatives.sort(descending=True).values[accused] if accused < len(negatives) else -math.inf
+    return float((positives > limit).double().mean())

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from lethe.auditing.metric import SetRows
+from lethe.auditing.text.tokens import TokenLog
 from lethe.losses import margin
 
 Outputs = Literal["aligned", "logits", "margin"]
+TextOutputs = Literal["tokens", "answer"]
 
 
 def vectors(rows: SetRows, outputs: Outputs) -> Tensor:
@@ -35,6 +37,29 @@ def vectors(rows: SetRows, outputs: Outputs) -> Tensor:
     # The label's own entry sorts last, behind every other class, and is cut off there.
     others = centred.scatter(1, column, float("-inf")).sort(1, descending=True).values[:, :-1]
     return torch.cat([centred.gather(1, column), others], 1)
+
+
+def text_vectors(log: TokenLog, outputs: TextOutputs, points: int = 8) -> Tensor:
+    """Return what is compared of each answer, [N, d] float64.
+
+    Answers differ in length, and vectors must not: the log-probabilities of an answer's tokens are read at evenly
+    spaced quantiles, least likely first. The fact of an answer hides in its least likely tokens, which a mean over a
+    long answer waters down; which token it is does not matter, so that answers of different wording compare.
+
+    Args:
+        log: the token log of the true answers.
+        outputs: `tokens`: those quantiles (d = points); `answer`: the mean log-probability a token (d = 1).
+        points: number of quantiles, at least 2.
+
+    >>> log = TokenLog(-torch.arange(1, 6).double(), torch.zeros(5, dtype=torch.bool), torch.tensor([0, 3, 5]))
+    >>> text_vectors(log, "tokens", 3).tolist()
+    [[-3.0, -2.0, -1.0], [-5.0, -4.5, -4.0]]
+    """
+    if outputs == "answer":
+        return log.means(log.log_probs).unsqueeze(1)
+    levels = torch.linspace(0, 1, points, dtype=torch.float64)
+    rows = log.log_probs.split(log.lengths.tolist())
+    return torch.stack([torch.quantile(row, levels) for row in rows])
 
 
 def standardised(samples: Sequence[Tensor], golds: Sequence[Tensor]) -> list[Tensor]:
