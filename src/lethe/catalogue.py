@@ -57,6 +57,7 @@ METHODS: tuple[Entry, ...] = (
     Entry("scrub", f"{_BASELINES}.scrub:Scrub"),
     Entry("catastrophic_forgetting_k", f"{_BASELINES}.last_layers:CatastrophicForgettingK"),
     Entry("exact_unlearning_k", f"{_BASELINES}.last_layers:ExactUnlearningK"),
+    Entry("sisa", "lethe.methods.exact.sisa:Sisa"),
     Entry("loreun", f"{_DESCENT}.loreun:LoReUn", row=38),
     Entry("l1_sparse", f"{_DESCENT}.l1_sparse:L1Sparse", row=51),
     Entry("salun", f"{_DESCENT}.salun:SalUn", row=70),
@@ -99,6 +100,7 @@ METHODS: tuple[Entry, ...] = (
     Entry("memflex", f"{_DESCENT}.memflex:MemFlex", row=47),
     Entry("selective_amnesia", f"{_DESCENT}.selective_amnesia:SelectiveAmnesia", row=79),
     Entry("uoe", f"{_DESCENT}.uoe:UOE", row=82),
+    Entry("needle", f"{_DESCENT}.needle:Needle", row=11),
 )
 
 SCOPES: tuple[Entry, ...] = (
@@ -115,6 +117,7 @@ SCOPES: tuple[Entry, ...] = (
     Entry("memflex", "lethe.scopes:MemFlexRegion", row=47),
     Entry("traced", "lethe.scopes:TracedLayers", row=79),
     Entry("one_expert", "lethe.scopes:OneExpert", row=82),
+    Entry("value_vectors", "lethe.scopes:ValueVectors", row=11),
 )
 
 STEPS: tuple[Entry, ...] = (
@@ -161,7 +164,9 @@ METRICS: tuple[Entry, ...] = (
     Entry("mia_loss", f"{_AUDITS}.threshold:MIALoss"),
     Entry("mia_entropy_threshold", f"{_AUDITS}.threshold:MIAEntropyThreshold"),
     Entry("relative_test", f"{_AUDITS}.relative:RelativeTest", row=0),
+    Entry("relative_text_test", f"{_AUDITS}.relative:RelativeTextTest", row=0),
     Entry("u_lira", f"{_AUDITS}.likelihood_ratio:ULiRA"),
+    Entry("rmia", f"{_AUDITS}.rmia:RMIA"),
     Entry("weight_distance", f"{_AUDITS}.distance:WeightDistance"),
     Entry("activation_distance", f"{_AUDITS}.distance:ActivationDistance"),
     Entry("gold_activation_distance", f"{_AUDITS}.distance:GoldActivationDistance"),
@@ -189,6 +194,7 @@ METRICS: tuple[Entry, ...] = (
 ATTACKS: tuple[Entry, ...] = (
     Entry("relearn", "lethe.auditing.attacks.relearn:Relearn"),
     Entry("relearn_text", "lethe.auditing.attacks.relearn:RelearnText"),
+    Entry("concept_vectors", "lethe.auditing.attacks.concept_vectors:ConceptVectors", row=11),
 )
 
 ATTRIBUTIONS: tuple[Entry, ...] = (Entry("untrac", "lethe.attribution.untrac:Ascent", row=64),)
@@ -258,6 +264,7 @@ def describe(kind: str, slug: str) -> dict[str, Any]:
             "needs": sorted(loaded.needs),
             "intent": loaded.intent,
             "exactness": loaded.exactness,
+            "aims": loaded.aims,
         }
     return facts
 

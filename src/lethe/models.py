@@ -6,7 +6,7 @@ import copy
 import hashlib
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from lethe import adapters
+from lethe.ensemble import Ensemble
 from lethe.errors import ConfigurationError, InputError, StorageError
-from lethe.store import atomic
+from lethe.store import atomic, read_json, write_json
 
-WEIGHTS = "model.safetensors"
+WEIGHTS, MEMBERS = "model.safetensors", "ensemble.json"
 
 
 def copied(model: nn.Module) -> nn.Module:
@@ -147,12 +148,18 @@ def check_finite(model: nn.Module, what: str) -> None:
 def save(model: nn.Module, folder: Path) -> None:
     """Write the model to a folder: a Hugging Face model as its loader expects it, any other as one safetensors file.
 
-    Of a model with adapters that are not merged the adapters alone are written, in the format of peft.
+    Of a model with adapters that are not merged the adapters alone are written, in the format of peft. An ensemble is
+    a folder a member.
     """
     from safetensors.torch import save as serialise
 
     if adapters.is_adapted(model):
         adapters.save(model, folder)
+        return
+    if isinstance(model, Ensemble):
+        for i, member in enumerate(model.members):
+            save(member, folder / str(i))
+        write_json(folder / MEMBERS, {"members": len(model.members), "vote": model.vote})
         return
     folder.mkdir(parents=True, exist_ok=True)
     if is_hugging_face(model):
@@ -166,13 +173,32 @@ def save(model: nn.Module, folder: Path) -> None:
 
 
 def load_weights(model: nn.Module, folder: Path) -> nn.Module:
-    """Return a copy of `model` with the weights that `save` wrote to the folder, or with the adapters in it."""
+    """Return a copy of `model` with what `save` wrote there: weights, adapters, or an ensemble of such models."""
     loaded = copied(model)
     if (folder / adapters.CONFIG).exists():
         adapters.load(loaded, folder)
         return loaded
+    if (folder / MEMBERS).exists():
+        return load_ensemble(folder, lambda member: load_weights(model, member))
     assign(loaded, read_weights(folder / WEIGHTS))
     return loaded
+
+
+def load_ensemble(folder: Path, load: Callable[[Path], nn.Module]) -> Ensemble:
+    """Return the ensemble that `save` wrote to the folder.
+
+    Args:
+        folder: where it is.
+        load: reads one member's folder.
+
+    Raises:
+        StorageError: the list of members is damaged.
+    """
+    facts = read_json(folder / MEMBERS)
+    try:
+        return Ensemble([load(folder / str(i)) for i in range(facts["members"])], facts["vote"])
+    except (KeyError, TypeError):
+        raise StorageError(f"{folder / MEMBERS}: does not name members and vote; unlearn again") from None
 
 
 def assign(model: nn.Module, values: Mapping[str, Tensor], moving_only: bool = False) -> None:

@@ -21,6 +21,7 @@ SETTINGS = {
     # A promise of a loop is kept or broken within a few epochs.
     ("method", "negmerge"): {"epochs": 2, "learning_rates": (1e-4, 1e-3), "weight_decays": (0.0,)},
     ("method", "prune_then_unlearn"): {"method": FineTune(epochs=2), "train_epochs": 4, "rewind_epoch": 2},
+    ("method", "sisa"): {"shards": 2, "epochs": 2},
     ("method", "tar"): {"safeguard_epochs": 1, "step": TamperResistance(attack_steps=4, rates=(1e-4, 1e-3))},
     ("step", "tamper_resistance"): {"attack_steps": 4},
     ("attack", "relearn"): {"max_steps": 20},
@@ -51,7 +52,7 @@ SETTINGS = {
 }
 """What parts are made with; everything else has defaults."""
 
-SPEAKING_SCOPES = ("blocks", "memflex", "traced", "one_expert")
+SPEAKING_SCOPES = ("blocks", "memflex", "traced", "one_expert", "value_vectors")
 """Scopes that work on language models alone."""
 
 SMALL = {"facts": 4, "layers": 2, "width": 16, "epochs": 30}

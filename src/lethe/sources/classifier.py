@@ -9,6 +9,9 @@ from typing import Any
 
 from torch import nn
 
+from lethe.ensemble import Ensemble
+from lethe.errors import InputError
+from lethe.models import MEMBERS, load_ensemble
 from lethe.sources.checkpoint import load_checkpoint, model_of
 from lethe.sources.preprocessing import Preprocessing, load_preprocessing
 from lethe.tasks import Classification
@@ -49,6 +52,8 @@ def load_classifier(source: str) -> Classifier:
     """
     source = model_of(source)
     network = load_network(source)
+    if isinstance(network, Ensemble):
+        raise InputError(f"{source}: is an ensemble; give one of its members, {source}/0 and so on, or the original")
     settings = _settings(network)
     channels = int(settings.get("num_channels", 3))
     preprocessing = load_preprocessing(source, local=Path(source).is_dir(), channels=channels)
@@ -67,7 +72,10 @@ def load_network(source: str) -> nn.Module:
     """Load the network alone; see `load_classifier`."""
     from transformers import AutoModelForImageClassification
 
-    return load_checkpoint(model_of(source), AutoModelForImageClassification, "image classifier")
+    folder = model_of(source)
+    if (Path(folder) / MEMBERS).exists():
+        return load_ensemble(Path(folder), lambda member: load_network(str(member)))
+    return load_checkpoint(folder, AutoModelForImageClassification, "image classifier")
 
 
 def _settings(network: nn.Module) -> dict[str, Any]:

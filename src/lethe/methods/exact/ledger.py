@@ -1,0 +1,125 @@
+"""Ledger: what a deletion service was trained on, and what was deleted since, in which order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lethe.errors import InputError, StorageError, nearest
+from lethe.examples import Examples
+from lethe.store import RunFolder, read_json, write_json
+
+LEDGER = "ledger.json"
+
+
+@dataclass
+class Ledger:
+    """The ids a service knows and the requests it has carried out.
+
+    A request counts from the moment it is written, atomically: whatever was made for one that did not come so far
+    belongs to nobody.
+
+    Args:
+        ids: everything the service was ever trained on.
+        examples: at least those that are left.
+        requests: the ids of each deletion, oldest first.
+        folder: where the ledger is kept, one `ledger.json`; None keeps it in memory.
+        facts: what belongs to the service beside it, as plain data.
+    """
+
+    ids: tuple[str, ...]
+    examples: Examples = field(repr=False)
+    requests: list[tuple[str, ...]] = field(default_factory=list)
+    folder: Path | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    _busy: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @classmethod
+    def opened(cls, examples: Examples, folder: Path | None, facts: Mapping[str, Any]) -> Ledger:
+        """Return the ledger in a folder, or a new one where there is none yet.
+
+        Examples that were deleted need not be there any more; those that are left must be as they were.
+
+        Raises:
+            StorageError: the folder holds that of another service, or a damaged one.
+        """
+        new = cls(examples.ids, examples, [], folder, facts)
+        if folder is None or not (folder / LEDGER).exists():
+            return new
+        found = read_json(folder / LEDGER)
+        try:
+            same, content = found["facts"] == dict(facts), found["content"]
+            old = cls(tuple(found["ids"]), examples, [tuple(one) for one in found["requests"]], folder, facts)
+        except (KeyError, TypeError):
+            raise StorageError(f"{folder / LEDGER}: is no ledger; choose another folder") from None
+        if not same:
+            raise StorageError(f"{folder}: holds a service of other settings; choose another folder")
+        given = set(examples.ids)
+        if not set(old.live) <= given <= set(old.ids) or old.content() != content:
+            raise StorageError(f"{folder}: holds a service of other data; choose another folder, or restore the data")
+        return old
+
+    def content(self) -> str:
+        """Return the fingerprint of the examples that are left."""
+        return self.examples.select(self.live).fingerprint
+
+    @property
+    def deleted(self) -> frozenset[str]:
+        """The ids that are gone."""
+        return frozenset(name for request in self.requests for name in request)
+
+    @property
+    def live(self) -> tuple[str, ...]:
+        """The ids that are left, in their order."""
+        gone = self.deleted
+        return tuple(name for name in self.ids if name not in gone)
+
+    def check(self, ids: Sequence[str]) -> None:
+        """Raise InputError where these ids cannot be deleted: none, one unknown, one twice, or all that is left."""
+        if not ids:
+            raise InputError("a deletion names no id; name at least one")
+        known, gone, seen = set(self.ids), self.deleted, set[str]()
+        for name in ids:
+            if name not in known:
+                raise InputError(f"unknown id '{name}': nothing of that name was learnt{nearest(name, self.ids)}")
+            if name in gone:
+                raise InputError(f"'{name}' was deleted before; leave it out")
+            if name in seen:
+                raise InputError(f"'{name}' stands twice in one request; name every id once")
+            seen.add(name)
+        if len(gone) + len(ids) == len(self.ids):
+            raise InputError("the request deletes all that is left; nothing would remain to answer with")
+
+    def write(self, ids: Sequence[str] = ()) -> None:
+        """Add a request, none where there are no ids, and keep the ledger."""
+        before = self.requests
+        self.requests = [*before, tuple(ids)] if ids else before
+        if self.folder is None:
+            return
+        plain = {"ids": self.ids, "requests": self.requests, "content": self.content(), "facts": dict(self.facts)}
+        try:
+            write_json(self.folder / LEDGER, plain)
+        except StorageError:
+            self.requests = before
+            raise
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Hold the service for one request.
+
+        Raises:
+            StorageError: another request is in progress, in this process or in another.
+        """
+        if not self._busy.acquire(blocking=False):
+            raise StorageError("another request is in progress; send this one when it is done")
+        try:
+            with ExitStack() as stack:
+                if self.folder is not None:
+                    stack.enter_context(RunFolder(self.folder).owned())
+                yield
+        finally:
+            self._busy.release()

@@ -1,0 +1,102 @@
+"""Service: a trained predictor that deletes single examples exactly, and counts what that costs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from torch import nn
+
+from lethe.examples import Examples, concatenate
+from lethe.methods.base import Method
+from lethe.pool import Pool
+from lethe.problem import Problem
+from lethe.run import Run
+from lethe.tasks import Task
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What one request took.
+
+    Attributes:
+        ids: what was deleted.
+        seconds: wall time.
+        steps: optimiser steps.
+        examples: examples that went through a model, forward and backward.
+        notes: what the request left behind that its sender may want to know: a class or a shard without examples.
+    """
+
+    ids: tuple[str, ...]
+    seconds: float
+    steps: int = 0
+    examples: int = 0
+    notes: tuple[str, ...] = field(default_factory=tuple)
+
+
+class Service(ABC):
+    """A predictor that answers requests for deletion."""
+
+    @property
+    @abstractmethod
+    def live(self) -> tuple[str, ...]:
+        """The ids it still rests on."""
+
+    @abstractmethod
+    def delete(self, ids: Sequence[str]) -> Deletion:
+        """Forget these examples: what is left is what training without them gives.
+
+        A process that dies on the way leaves the service as it was before the request, or as it is after it.
+
+        Raises:
+            InputError: an id is unknown, was deleted before, or stands twice, or nothing would be left.
+            StorageError: another request is in progress.
+        """
+
+    @abstractmethod
+    def model(self) -> nn.Module:
+        """Return what predicts now, in eval mode."""
+
+
+class Exact(Method):
+    """A way of training that can be taken back exactly. Subclasses are frozen dataclasses."""
+
+    exactness: ClassVar[str] = "exact"
+    aims: ClassVar[str] = "removal"
+
+    @abstractmethod
+    def fit(
+        self,
+        base: nn.Module,
+        task: Task,
+        examples: Examples,
+        *,
+        run: Run | None = None,
+        folder: Path | None = None,
+        pool: Pool | None = None,
+    ) -> Service:
+        """Train on the examples, and return the service that can delete them.
+
+        Args:
+            base: the architecture, and the weights that training begins with where the system says so.
+            task: how it is fed.
+            examples: what it learns, with the ids that requests name.
+            run: seed, device and progress; None takes seed 0 on the CPU.
+            folder: where the service is kept; the same call again opens what is there. None keeps it in memory.
+            pool: where independent parts are trained; None works in this process.
+        """
+
+    def unlearn(self, problem: Problem, run: Run) -> nn.Module:
+        """Return what predicts after training on everything and deleting the forget set."""
+        folder = run.checkpoints.folder if run.checkpoints is not None else None
+        service = self.fit(
+            problem.model, problem.task, concatenate(problem.kept, problem.forget), run=run, folder=folder
+        )
+        gone = set(problem.forget.ids)
+        left = [name for name in service.live if name in gone]
+        if left:  # an interrupted run may have deleted them already
+            service.delete(left)
+        return service.model()

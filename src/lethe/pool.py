@@ -1,0 +1,122 @@
+"""Pool: the same function on many jobs, in this process, in several of this machine, or on a Ray cluster."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import torch
+
+from lethe.errors import ConfigurationError, StorageError
+
+Job = TypeVar("Job")
+Answer = TypeVar("Answer")
+
+
+class Pool(Protocol):
+    """Where jobs are worked on. Every job has one torch thread, so that the place changes no bit of the answer."""
+
+    def map(self, work: Callable[[Job], Answer], jobs: Sequence[Job]) -> Iterator[Answer]:
+        """Yield the answer to each job, in the order of the jobs; the first error of one is raised here.
+
+        Args:
+            work: a function of a module: other processes find it by its name.
+            jobs: values that can be pickled.
+        """
+
+
+@dataclass(frozen=True)
+class Local:
+    """Processes of this machine.
+
+    Args:
+        workers: how many at a time; 1 works in this process.
+
+    Raises:
+        ConfigurationError: there is no worker.
+    """
+
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ConfigurationError(f"workers must be at least 1, not {self.workers}")
+
+    def map(self, work: Callable[[Job], Answer], jobs: Sequence[Job]) -> Iterator[Answer]:
+        """Yield the answer to each job, in order.
+
+        Raises:
+            StorageError: a worker was killed, as by a machine out of memory.
+        """
+        if self.workers == 1 or len(jobs) < 2:
+            for job in jobs:
+                yield _alone(work, job)
+            return
+        # Forking a process that has started threads can hang it.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(min(self.workers, len(jobs)), context) as executor:
+            try:
+                yield from executor.map(_alone, [work] * len(jobs), jobs)
+            except BrokenProcessPool:
+                raise StorageError(
+                    "a worker process was killed, by the machine's lack of memory perhaps; run the same again with "
+                    "fewer workers"
+                ) from None
+
+
+@dataclass(frozen=True)
+class Ray:
+    """Workers of a Ray cluster; needs the extra `lethe[ray]`.
+
+    Args:
+        address: of the cluster, as `auto` or `ray://host:10001`; `local` starts one on this machine.
+
+    Raises:
+        ConfigurationError: Ray is not installed, or there is no cluster at the address.
+    """
+
+    address: str = "auto"
+
+    def map(self, work: Callable[[Job], Answer], jobs: Sequence[Job]) -> Iterator[Answer]:
+        """Yield the answer to each job, in order; Ray starts again what a lost node was working on."""
+        ray = self._connected()
+        remote = ray.remote(_alone)
+        waiting = [remote.remote(work, job) for job in jobs]
+        for one in waiting:
+            yield ray.get(one)
+
+    def _connected(self) -> Any:
+        try:
+            import ray
+        except ImportError:
+            raise ConfigurationError("Ray is not installed; pip install 'lethe[ray]', or leave out --ray") from None
+        if not ray.is_initialized():
+            try:
+                ray.init(address=self.address, log_to_driver=False, logging_level="error")
+            except (ConnectionError, ValueError) as error:
+                raise ConfigurationError(
+                    f"--ray {self.address}: there is no cluster ({error}); start one with ray start --head"
+                ) from None
+        return ray
+
+
+def _alone(work: Callable[[Job], Answer], job: Job) -> Answer:
+    """Return the answer to one job, worked on with one thread."""
+    with one_thread():
+        return work(job)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Give torch one thread inside the block: the last bits of a sum depend on how many threads share it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
