@@ -62,9 +62,9 @@ def method_page(slug: str) -> str:
         f"# {slug}",
         text(facts["title"]),
         table(
-            ("works on", "needs", "acts on", "removes", "exactness"),
+            ("works on", "needs", "acts on", "removes", "exactness", "aims at"),
             [(*(", ".join(facts[key]) or "nothing else" for key in ("tasks", "needs")),
-              facts["acts_on"], facts["intent"], facts["exactness"])],
+              facts["acts_on"], facts["intent"], facts["exactness"], facts["aims"])],
         ),
         *body(loaded),
         "## Hyperparameters",
@@ -97,11 +97,17 @@ def systems_index(methods: list[str], parts: list[str]) -> str:
     """Return the list of all methods and kinds of parts."""
     described = [catalogue.describe("method", slug) for slug in methods]
     rows = [
-        (f"[{facts['slug']}]({facts['slug']}.md)", text(facts["title"]), facts["exactness"], ", ".join(facts["needs"]))
+        (
+            f"[{facts['slug']}]({facts['slug']}.md)",
+            text(facts["title"]),
+            facts["aims"],
+            facts["exactness"],
+            ", ".join(facts["needs"]),
+        )
         for facts in described
     ]
     kinds = "\n".join(f"- [{PARTS[kind]}]({kind}s.md)" for kind in parts)
-    listed = table(("method", "what it does", "exactness", "needs"), rows)
+    listed = table(("method", "what it does", "aims at", "exactness", "needs"), rows)
     return f"# Systems\n\n## Methods\n\n{listed}\n\n## Parts, metrics and attacks\n\n{kinds}\n"
 
 

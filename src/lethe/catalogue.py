@@ -265,6 +265,7 @@ def describe(kind: str, slug: str) -> dict[str, Any]:
             "intent": loaded.intent,
             "exactness": loaded.exactness,
             "aims": loaded.aims,
+            "aims": loaded.aims,
         }
     return facts
 

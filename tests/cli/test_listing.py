@@ -12,7 +12,7 @@ from lethe import catalogue
 from lethe.cli import COMMANDS
 from tests.cli.conftest import write_data
 
-FACTS = {"slug", "row", "title", "tasks", "acts_on", "needs", "intent", "exactness", "source"}
+FACTS = {"slug", "row", "title", "tasks", "acts_on", "needs", "intent", "exactness", "aims", "source"}
 
 PLUGIN = '''"""A method of another package."""
 from dataclasses import dataclass

@@ -12,12 +12,13 @@ from lethe.cli.bench import bench
 from lethe.cli.demo import demo
 from lethe.cli.describe import describe
 from lethe.cli.methods import methods
+from lethe.cli.recommend import recommend
 from lethe.cli.report import report
 from lethe.cli.terminal import guarded
 from lethe.cli.unlearn import unlearn
 
 # The files of the commands import torch inside their functions, so that `lethe --help` answers at once.
-COMMANDS = (demo, unlearn, audit, bench, report, methods, describe)
+COMMANDS = (demo, unlearn, audit, bench, report, methods, describe, recommend)
 
 app = typer.Typer(
     name="lethe",

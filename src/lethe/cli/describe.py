@@ -79,7 +79,7 @@ def _print(facts: dict[str, Any], quiet: bool) -> None:
     console = stdout()
     console.print(f"[bold]{facts['slug']}[/bold] ({facts['kind']}, package {facts['package']})\n")
     console.print(escape(facts["about"]), highlight=False)
-    for name in ("tasks", "needs", "acts_on", "intent", "exactness"):
+    for name in ("tasks", "needs", "acts_on", "intent", "exactness", "aims"):
         value = facts.get(name)
         if value:
             console.print(

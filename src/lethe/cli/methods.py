@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from lethe.cli.terminal import Json, Quiet, print_json, stdout
 
-FACTS = ("slug", "row", "title", "tasks", "acts_on", "needs", "intent", "exactness", "source", "package")
+FACTS = ("slug", "row", "title", "tasks", "acts_on", "needs", "intent", "exactness", "aims", "source", "package")
 
 
 def methods(
@@ -27,10 +27,15 @@ def methods(
         return
     from rich.table import Table
 
-    table = Table("method", "what it does", "needs", "exactness", "package")
+    table = Table("method", "what it does", "needs", "aims at", "exactness", "package")
     for facts in listed:
         table.add_row(
-            facts["slug"], escape(facts["title"]), ", ".join(facts["needs"]), facts["exactness"], facts["package"]
+            facts["slug"],
+            escape(facts["title"]),
+            ", ".join(facts["needs"]),
+            facts["aims"],
+            facts["exactness"],
+            facts["package"],
         )
     stdout().print(table)
     if not quiet:

@@ -22,6 +22,10 @@ class Method(ABC):
         acts_on: what it changes: weights, head, outputs …
         intent: what it removes: examples, class, concept, knowledge, bias.
         exactness: approximate, certified or exact.
+        aims: `removal` where it takes back what training put in: retraining, ascent on what was learned, edits of the
+            weights that carry it. `suppression` where it teaches another output or representation in its place
+            (refusals, other labels, steered features), or blocks it at inference: knowledge may remain underneath.
+            `unstated` where nobody has said. It is a claim; what an audit finds is another matter.
     """
 
     tasks: ClassVar[tuple[type[Task], ...]] = (Classification,)
@@ -29,6 +33,7 @@ class Method(ABC):
     acts_on: ClassVar[str] = "weights"
     intent: ClassVar[str] = "examples"
     exactness: ClassVar[str] = "approximate"
+    aims: ClassVar[str] = "unstated"
 
     @abstractmethod
     def unlearn(self, problem: Problem, run: Run) -> nn.Module:

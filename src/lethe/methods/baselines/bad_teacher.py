@@ -37,6 +37,7 @@ class BadTeacher(Descent):
     optimizer: Literal["sgd", "adam", "adamw"] = "adam"
     weight_decay: float = 0.0
     divisible: ClassVar[bool] = False  # a batch holds both sets in whatever shares fall into it
+    aims: ClassVar[str] = "suppression"
 
     retain_share: float = 0.3
     temperature: float = 1.0

@@ -39,6 +39,7 @@ class FineTune(Descent):
 
     epochs: int = 10
     weighable: ClassVar[bool] = False
+    aims: ClassVar[str] = "removal"
 
     def together(self) -> frozenset[str]:
         """Only the retain term exists."""

@@ -26,6 +26,7 @@ class GradientAscent(ForgetOnly):
     """
 
     tasks: ClassVar[tuple[type[Task], ...]] = (Classification, CausalLM)
+    aims: ClassVar[str] = "removal"
 
     epochs: int = 5
     learning_rate: float = 1e-3
@@ -50,6 +51,7 @@ class NegGradPlus(Descent):
     """
 
     tasks: ClassVar[tuple[type[Task], ...]] = (Classification, CausalLM)
+    aims: ClassVar[str] = "removal"
 
     beta: float = 0.95
 

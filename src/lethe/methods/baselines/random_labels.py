@@ -37,6 +37,7 @@ class RandomLabels(Descent):
     batch_size: int = 256
     learning_rate: float = 0.013
     divisible: ClassVar[bool] = False  # a mixed batch holds both sets in whatever shares fall into it
+    aims: ClassVar[str] = "suppression"
 
     order: Literal["separate", "mixed"] = "separate"
     exclude_true: bool = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -31,6 +31,8 @@ class Scrub(Descent):
 
     Source: Kurmanji et al. 2023, arXiv:2302.09880, eq. 3 and algorithm 1.
     """
+
+    aims: ClassVar[str] = "removal"
 
     epochs: int = 10
     learning_rate: float = 5e-4

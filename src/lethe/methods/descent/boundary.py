@@ -35,6 +35,7 @@ class Boundary(ForgetOnly):
     weight_decay: float = 0.0
     batch_norm: Literal["update", "freeze"] = "freeze"
     intent: ClassVar[str] = "class"
+    aims: ClassVar[str] = "suppression"
 
 
 @dataclass(frozen=True, kw_only=True)

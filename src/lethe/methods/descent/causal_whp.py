@@ -70,6 +70,7 @@ class CausalWHP(LanguageDescent):
     hard_labels: bool = False
 
     needs: ClassVar[frozenset[str]] = frozenset()
+    aims: ClassVar[str] = "suppression"
 
     def requirements(self) -> frozenset[str]:
         """The retain set where a retain term or the rule for names reads it."""

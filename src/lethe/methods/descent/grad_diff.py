@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -27,6 +28,8 @@ class GradDiff(LanguageDescent):
     Source: Liu et al. 2022, arXiv:2203.12817; Maini et al. 2024, TOFU, arXiv:2401.06121; Zhang et al. 2024,
     arXiv:2404.05868.
     """
+
+    aims: ClassVar[str] = "removal"
 
     forget_kl: float = 0.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -42,6 +42,8 @@ class InterleavedAscent(LanguageDescent):
 
     Source: Yao et al. 2024, arXiv:2402.15159, section 4 and the settings of its code.
     """
+
+    aims: ClassVar[str] = "removal"
 
     epochs: int = 1
     batch_size: int = 480

@@ -46,6 +46,7 @@ class KnowledgeUnlearning(LanguageDescent):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"holdout"})
+    aims: ClassVar[str] = "removal"
 
     epochs: int = 20
     learning_rate: float = 5e-5

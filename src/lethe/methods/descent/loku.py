@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -25,6 +26,8 @@ class LoKU(LanguageDescent):
 
     Source: Cha et al. 2025, arXiv:2408.06621.
     """
+
+    aims: ClassVar[str] = "removal"
 
     epochs: int = 5
     learning_rate: float = 1e-4

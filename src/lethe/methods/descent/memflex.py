@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,8 @@ class MemFlex(LanguageDescent):
 
     Source: Tian et al. 2024, KnowUnDo, arXiv:2407.01920, section 4.
     """
+
+    aims: ClassVar[str] = "removal"
 
     epochs: int = 2
     batch_size: int = 16

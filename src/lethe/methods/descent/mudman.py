@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -33,6 +33,8 @@ class MUDMAN(LanguageDescent):
 
     Source: Sondej et al. 2025, arXiv:2506.12484.
     """
+
+    aims: ClassVar[str] = "removal"
 
     batch_size: int = 16
     schedule: Literal["constant", "linear", "cosine"] = "constant"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -26,6 +27,8 @@ class NPO(LanguageDescent):
 
     Source: Zhang et al. 2024, arXiv:2404.05868, eq. 3.
     """
+
+    aims: ClassVar[str] = "removal"
 
     beta: float = 0.1
 

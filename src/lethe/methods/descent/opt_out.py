@@ -55,6 +55,7 @@ class OptOut(LanguageDescent):
 
     divisible: ClassVar[bool] = False
     weighable: ClassVar[bool] = False
+    aims: ClassVar[str] = "removal"
 
     epochs: int = 2
     batch_size: int = 8

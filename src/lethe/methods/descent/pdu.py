@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -31,6 +32,8 @@ class PDU(LanguageDescent):
 
     Source: Entesari et al. 2025, arXiv:2506.05314; the settings of its code on TOFU.
     """
+
+    aims: ClassVar[str] = "suppression"
 
     multiplier: float = 100.0
     tolerance: float = 0.3

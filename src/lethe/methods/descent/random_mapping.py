@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,8 @@ class RandomMapping(LanguageDescent):
 
     Source: Tamirisa et al. 2024, TAR, arXiv:2408.00761 (the initial safeguard).
     """
+
+    aims: ClassVar[str] = "suppression"
 
     def forget_term(self, problem: Problem, task: CausalLM, run: Run) -> ForgetTerm:
         """Return the mean over blocks and tokens of each forget example."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -22,6 +23,8 @@ REFUSAL = "refusal"
 @dataclass(frozen=True, kw_only=True)
 class Refusing(LanguageDescent):
     """A descent that sees beside each forget answer a refusal of the same question, drawn anew in every epoch."""
+
+    aims: ClassVar[str] = "suppression"
 
     def substitutes(self, problem: Problem, run: Run, epoch: int) -> Mapping[str, Examples]:
         """Return the forget set with a refusal drawn at random for each example."""

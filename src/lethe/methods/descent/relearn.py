@@ -71,6 +71,7 @@ class ReLearn(LanguageDescent):
     generic_share: float = 1.2
 
     needs: ClassVar[frozenset[str]] = frozenset()
+    aims: ClassVar[str] = "suppression"
 
     def requirements(self) -> frozenset[str]:
         """The retain set, unless neither of its terms counts."""

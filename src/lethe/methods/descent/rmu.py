@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,8 @@ class RMU(LanguageDescent):
 
     Source: Li et al. 2024, WMDP, arXiv:2403.03218; adaptive: Dang et al. 2024, arXiv:2408.06223.
     """
+
+    aims: ClassVar[str] = "suppression"
 
     epochs: int = 1
     batch_size: int = 4

@@ -48,6 +48,7 @@ class SelectiveAmnesia(LanguageDescent):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"retain"})
+    aims: ClassVar[str] = "removal"
 
     epochs: int = 8
     batch_size: int = 60

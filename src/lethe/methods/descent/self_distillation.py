@@ -35,6 +35,7 @@ class UNDIAL(LanguageDescent):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
+    aims: ClassVar[str] = "suppression"
 
     learning_rate: float = 1e-4
     retain: Literal["nll", "kl", "none"] = "none"
@@ -67,6 +68,7 @@ class CEU(LanguageDescent):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
+    aims: ClassVar[str] = "suppression"
 
     retain: Literal["nll", "kl", "none"] = "none"
     skipped: int = 1

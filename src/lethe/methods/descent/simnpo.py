@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -30,6 +30,8 @@ class SimNPO(LanguageDescent):
 
     Source: Fan et al. 2024, arXiv:2410.07163; the settings of its code on TOFU forget10.
     """
+
+    aims: ClassVar[str] = "removal"
 
     forget_weight: float = 0.125
     beta: float = 4.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from lethe.examples import Examples
 from lethe.methods.descent.grad_diff import GradDiff
@@ -32,6 +32,8 @@ class SOUL(Refusing):
 
     Source: Jia et al. 2024, SOUL, arXiv:2404.18239.
     """
+
+    aims: ClassVar[str] = "removal"
 
     epochs: int = 5
     batch_size: int = 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +40,8 @@ class TAR(LanguageDescent):
 
     Source: Tamirisa et al. 2024, arXiv:2408.00761.
     """
+
+    aims: ClassVar[str] = "removal"
 
     batch_size: int = 8
     learning_rate: float = 2e-5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -25,6 +26,8 @@ class WGA(LanguageDescent):
 
     Source: Wang et al. 2025, arXiv:2502.19301; the settings of its authors on TOFU.
     """
+
+    aims: ClassVar[str] = "removal"
 
     epochs: int = 5
     batch_size: int = 16
@@ -54,6 +57,8 @@ class SatImp(LanguageDescent):
 
     Source: Yang et al. 2025, arXiv:2505.11953, section 5.
     """
+
+    aims: ClassVar[str] = "removal"
 
     epochs: int = 5
     batch_size: int = 16

@@ -87,6 +87,7 @@ class UnStar(Method):
     tasks: ClassVar[tuple[type[Task], ...]] = (CausalLM,)
     intent: ClassVar[str] = "knowledge"
     needs: ClassVar[frozenset[str]] = frozenset({"retain"})
+    aims: ClassVar[str] = "suppression"
 
     generator: str | Writer = ""
     questions: int = 20

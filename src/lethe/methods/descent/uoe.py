@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,8 @@ class UOE(LanguageDescent):
 
     Source: Zhuang et al. 2024, arXiv:2411.18797; its settings for GradDiff.
     """
+
+    aims: ClassVar[str] = "removal"
 
     epochs: int = 10
     batch_size: int = 128

@@ -75,6 +75,7 @@ class WHP(LanguageDescent):
     reinforce_learning_rate: float = 3e-6
 
     needs: ClassVar[frozenset[str]] = frozenset()
+    aims: ClassVar[str] = "suppression"
 
     def requirements(self) -> frozenset[str]:
         """The retain set where a retain term or the rule for anchors reads it."""

@@ -35,6 +35,7 @@ class WrongTokens(LanguageDescent):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
+    aims: ClassVar[str] = "suppression"
 
     epochs: int = 1
     batch_size: int = 480

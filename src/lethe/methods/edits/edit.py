@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,8 @@ class Edit(Method):
     Args:
         scope: the weights that may change; the others keep their bits.
     """
+
+    aims: ClassVar[str] = "removal"
 
     scope: Scope = field(default_factory=All)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import nn
 
@@ -67,6 +67,8 @@ class PruneThenUnlearn(Method):
     Source: Jia et al. 2023, arXiv:2304.04934 (IMP: Frankle and Carbin 2019, arXiv:1803.03635; rewinding:
         Frankle et al. 2020, arXiv:1912.05671; SynFlow: Tanaka et al. 2020, arXiv:2006.05467).
     """
+
+    aims: ClassVar[str] = "removal"
 
     sparsity: float = 0.95
     pruner: Literal["omp", "imp", "synflow", "magnitude"] = "omp"
