@@ -113,14 +113,15 @@ class Auditor:
         needed = frozenset[str]().union(*(metric.needs for _, metric in self.metrics))
         moved = model if device_of(model) == self.run.device else copied(model).to(self.run.device)
         if isinstance(self.task, Classification):
-            return measure(moved, self.task, self._sets(), self.run, "activations" in needed, self.known)
+            layers, units = "activations" in needed, "units" in needed
+            return measure(moved, self.task, self._sets(), self.run, layers, self.known, units)
         sets = {
             name: examples.sample(self.texts, self.run.generator("measured", name))
             for name, examples in self._sets().items()
         }
         answered = frozenset({"forget", "retain"}) if "generation" in needed else frozenset[str]()
         marked = frozenset({"forget", "holdout"}) if "moments" in needed else frozenset[str]()
-        asked = Asked(marked, answered, self.new_tokens)
+        asked = Asked(marked, answered, self.new_tokens, units="units" in needed)
         return measure_text(moved, self.task, sets, self.run, asked, self.known)
 
     def _compute(

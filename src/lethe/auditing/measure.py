@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lethe.auditing.metric import Rows, SetRows
+from lethe.auditing.units import Units, hidden_units
 from lethe.errors import InputError
 from lethe.examples import Examples
 from lethe.measuring import EVALUATION_BATCH, evaluation
@@ -55,6 +57,7 @@ def measure(
     run: Run,
     activations: bool = False,
     known: Measurements | None = None,
+    units: bool = False,
 ) -> Rows:
     """Forward each example once, in eval mode and without gradients, and return all that metrics read.
 
@@ -65,6 +68,7 @@ def measure(
         run: device, progress, and the meter of examples forwarded.
         activations: also keep every layer's output on the forget set (those of larger sets would fill the memory).
         known: earlier measurements, which are looked up first and added to.
+        units: also find the hidden units that can be exchanged.
 
     Returns:
         The rows, on the CPU; head and weights refer to the model's own.
@@ -84,7 +88,22 @@ def measure(
             known.keep(key, *found)
         # The ids come from the examples, whose hash is in the key.
         measured[name] = _unpack(found[0], examples)
-    return Rows(measured, head_of(task, model), layer_weights(task, model))
+    groups = units_of(model, task, sets["forget"], run, known) if units else ()
+    return Rows(measured, head_of(task, model), layer_weights(task, model), units=groups)
+
+
+def units_of(model: nn.Module, task: Task, examples: Examples, run: Run, known: Measurements) -> tuple[Units, ...]:
+    """Return the hidden units that can be exchanged; looked for once for all models of one structure."""
+    shapes = {name: list(weight.shape) for name, weight in layer_weights(task, model).items()}
+    key = digest(["units", repr(model), repr(task), shapes])
+    found = known.recall(key)
+    if found is not None:
+        return tuple(Units.from_dict(one) for one in found[1]["units"])
+    groups = hidden_units(model, task, examples.batch(torch.arange(min(2, len(examples)))).to(run.device))
+    # A destroyed model may hide the structure that the next one shows.
+    if groups:
+        known.keep(key, {}, {"units": [asdict(group) for group in groups]})
+    return groups
 
 
 def layer_weights(task: Task, model: nn.Module) -> dict[str, Tensor]:

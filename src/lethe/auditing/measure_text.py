@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lethe.auditing.measure import Measurements, head_of, layer_weights
+from lethe.auditing.measure import Measurements, head_of, layer_weights, units_of
 from lethe.auditing.metric import Rows
 from lethe.auditing.text.rouge import rouge
 from lethe.auditing.text.tokens import TokenLog, joined
@@ -39,12 +39,14 @@ class Asked:
         generated: names of the sets whose prompts the model answers itself.
         new_tokens: most tokens of such an answer.
         whole: most tokens of prompt and answer together; 0 sets no limit but the model's context.
+        units: whether the hidden units that can be exchanged are to be found.
     """
 
     moments: frozenset[str] = field(default_factory=frozenset)
     generated: frozenset[str] = field(default_factory=frozenset)
     new_tokens: int = 100
     whole: int = 0
+    units: bool = False
 
 
 def measure_text(
@@ -82,7 +84,8 @@ def measure_text(
         found = _measured(model, task, sets, run, asked)
         known.keep(key, *found)
     texts = {name: _unpack(name, *found, examples) for name, examples in sets.items()}
-    return Rows({}, head_of(task, model), layer_weights(task, model), texts)
+    groups = units_of(model, task, sets["forget"], run, known) if asked.units else ()
+    return Rows({}, head_of(task, model), layer_weights(task, model), texts, groups)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor
 
 from lethe.auditing.text_rows import TextRows
+from lethe.auditing.units import Units
 from lethe.tasks import Classification, Task
 
 SetName = Literal["forget", "retain", "holdout"]
@@ -43,12 +44,14 @@ class Rows:
         head: weight [C, D] and bias [C] (None without one) of the last layer.
         weights: layer name to its weight, as it is (a reference, not a copy).
         texts: of a language model: the same sets, and whatever else was measured.
+        units: groups of hidden units that can be exchanged; empty where nobody asked.
     """
 
     sets: Mapping[str, SetRows]
     head: tuple[Tensor, Tensor | None]
     weights: Mapping[str, Tensor]
     texts: Mapping[str, TextRows] = field(default_factory=dict)
+    units: tuple[Units, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -96,7 +99,8 @@ class Metric(ABC):
         tasks: the kinds of model it can be measured of.
         goal: which value is best: gold's (`gold`), the largest (`max`) or the smallest (`min`).
         needs: what must be there: `retain`, `holdout`, `gold`, `two golds`, `originals`, `siblings`, `activations`,
-            and of a language model `generation` (its own answers) and `moments` (of log p over the vocabulary).
+            `units` (groups of hidden units that can be exchanged, where there are any), and of a language model
+            `generation` (its own answers) and `moments` (of log p over the vocabulary).
         resample: whether the value may be recomputed on resampled examples for a confidence interval (cheap enough).
             Resampled rows hold ids, labels and logits only, and of texts what `TextRows.each` gives; a metric that
             reads more of them sets it to False.

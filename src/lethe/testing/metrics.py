@@ -112,9 +112,10 @@ def _measured(metric: Metric, problem: Problem) -> tuple[Rows, References]:
         if isinstance(task, CausalLM):
             generated = frozenset({"forget", "retain"}) if "generation" in metric.needs else frozenset[str]()
             marked = frozenset({"forget", "holdout"}) if "moments" in metric.needs else frozenset[str]()
-            return measure_text(model, task, sets, Run(), Asked(marked, generated, 12))
+            return measure_text(model, task, sets, Run(), Asked(marked, generated, 12, units="units" in metric.needs))
         classification = as_classification(task, who)
-        return measure(model, classification, sets, Run(), activations="activations" in metric.needs)
+        activations, units = "activations" in metric.needs, "units" in metric.needs
+        return measure(model, classification, sets, Run(), activations, units=units)
 
     def tuned(seed: int) -> Rows:
         return read(unlearn(problem, FineTune(epochs=1), seed=seed).model)

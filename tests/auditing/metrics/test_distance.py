@@ -4,11 +4,20 @@ import dataclasses
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from lethe import models
+from lethe.auditing.measure import measure
+from lethe.auditing.measure_text import Asked, measure_text
 from lethe.auditing.metric import References, Rows, SetRows
 from lethe.auditing.metrics.distance import ActivationDistance, GoldActivationDistance, WeightDistance
+from lethe.auditing.units import hidden_units, permuted
 from lethe.errors import InputError
+from lethe.examples import Batch
+from lethe.problem import Problem
+from lethe.run import Run
+from lethe.tasks import Task
+from lethe.testing.language import tiny_language_problem
 
 
 def model(weights: dict[str, Tensor], activations: dict[str, Tensor]) -> Rows:
@@ -39,6 +48,49 @@ def test_weights_are_compared_relative_to_their_length() -> None:
     assert score.details["layers"] == {"low": 0.0, "high": 0.5}
     assert score.value == pytest.approx(6 / 13)
     assert "gold_layers" not in score.details
+
+
+def permuted_copy(model: nn.Module, task: Task, batch: Batch, seed: int) -> nn.Module:
+    """The same function from the same weights in another order: all that can be exchanged is."""
+    copy = models.copied(model)
+    generator = torch.Generator().manual_seed(seed)
+    for units in hidden_units(model, task, batch):
+        order = torch.randperm(units.count, generator=generator)
+        for axis in (*units.made, units.read):
+            weight = copy.get_parameter(f"{axis.layer}.weight")
+            weight.data = permuted(weight.data, axis, order)
+        for axis in units.made:
+            bias = dict(copy.named_parameters()).get(f"{axis.layer}.bias")
+            if bias is not None:
+                bias.data = bias.data[order]
+    return copy
+
+
+def test_a_permuted_copy_of_a_network_of_convolutions_is_nowhere(mislabelled: Problem) -> None:
+    batch = mislabelled.forget.batch(torch.arange(4))
+    copy = permuted_copy(mislabelled.model, mislabelled.task, batch, 1)
+    expected = mislabelled.task.outputs(mislabelled.model, batch)
+    torch.testing.assert_close(mislabelled.task.outputs(copy, batch), expected, rtol=1e-4, atol=1e-4)
+    sets = {"forget": mislabelled.forget}
+    own, original = (measure(one, mislabelled.task, sets, Run(), units=True) for one in (copy, mislabelled.model))
+    score = WeightDistance()(own, References(original, gold=(original,)))
+    assert score.value == 0
+    assert set(score.details["gold_layers"].values()) == {0.0}
+    assert score.details["as_stored"] > 1
+    assert score.details["groups_in_order"] == 3
+    assert WeightDistance(largest_group=8)(own, References(original)).value > 1
+
+
+def test_a_permuted_copy_of_a_llama_is_nowhere_and_a_gold_is_far() -> None:
+    problem = tiny_language_problem()
+    copy = permuted_copy(problem.model, problem.task, problem.forget.batch(torch.arange(2)), 1)
+    sets, asked = {"forget": problem.forget}, Asked(units=True)
+    own, original, gold = (
+        measure_text(one, problem.task, sets, Run(), asked) for one in (copy, problem.model, problem.gold[0])
+    )
+    assert WeightDistance()(own, References(original)).value == 0
+    far = WeightDistance()(gold, References(original))
+    assert 0.5 < far.value < far.details["as_stored"]
 
 
 def test_distances_do_not_depend_on_the_scale_of_a_layer() -> None:

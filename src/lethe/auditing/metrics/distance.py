@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from lethe.auditing.metric import Metric, References, Rows, Score
+from lethe.auditing.permutations import aligned
+from lethe.auditing.units import Units
 from lethe.errors import InputError
 from lethe.tasks import CausalLM, Classification, Task
 
@@ -20,24 +22,47 @@ Layers = Mapping[str, Tensor]
 class WeightDistance(Metric):
     """How far the weights are from the original's: ‖θ - θ0‖ / ‖θ0‖ over all layers, and ‖W_l - W_l0‖ / ‖W_l0‖ by layer.
 
-    It shows where a method acted, not whether it unlearned: networks trained from different seeds are far apart
-    whatever they have seen, so gold models lie about as far from the original and from each other as their weights
-    are long, and unlearning hardly shortens the distance to gold (mean over gold models, `gold_layers` in the details).
+    Hidden units are first brought into the original's order, so that a copy with permuted units, which computes the
+    same, is at distance 0. The value shows where a method acted, not whether it unlearned: networks trained from
+    different seeds are far apart whatever they have seen, so gold models lie about as far from the original and from
+    each other as their weights are long, and unlearning hardly shortens the distance to gold (mean over gold models,
+    `gold_layers` in the details). `as_stored` is the value without the reordering.
+
+    Args:
+        largest_group: largest group of hidden units that is brought into order; the effort grows with its cube.
+
+    Source: Ainsworth et al. 2022, Git Re-Basin, arXiv:2209.04836, for the order.
     """
 
+    largest_group: int = 4096
     title: ClassVar[str] = "Weight distance"
     kind: ClassVar[Literal["distance"]] = "distance"
+    needs: ClassVar[frozenset[str]] = frozenset({"units"})
     tasks: ClassVar[tuple[type[Task], ...]] = (Classification, CausalLM)
     resample: ClassVar[bool] = False
 
     def __call__(self, rows: Rows, against: References, seed: int = 0) -> Score:
         """Return the distance over all layers; `layers` and `gold_layers` hold it by layer."""
-        moved, sizes = _weight_norms(rows.weights, against.original.weights)
-        layers = {name: _ratio(moved[name], sizes[name]) for name in sizes}
-        details = {"layers": layers}
+        units = against.original.units
+        moved, sizes = self._norms(rows.weights, against.original.weights, units)
+        stored, _ = _weight_norms(rows.weights, against.original.weights)
+        details: dict[str, Any] = {
+            "layers": {name: _ratio(moved[name], sizes[name]) for name in sizes},
+            "as_stored": _ratio(_joint(stored), _joint(sizes)),
+            "groups_in_order": sum(group.count <= self.largest_group for group in units),
+        }
         if against.gold:
-            details["gold_layers"] = _mean([_relative_weights(rows.weights, gold.weights) for gold in against.gold])
+            pairs = [self._norms(rows.weights, gold.weights, units) for gold in against.gold]
+            details["gold_layers"] = _mean([{n: _ratio(far[n], own[n]) for n in own} for far, own in pairs])
         return Score(_ratio(_joint(moved), _joint(sizes)), details)
+
+    def _norms(
+        self, own: Layers, reference: Layers, units: Sequence[Units]
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        """Return ‖P W_l - W_l0‖ and ‖W_l0‖ by layer."""
+        _same_layers(own, reference)
+        nearest = aligned(own, reference, units, self.largest_group) if units else own
+        return _weight_norms(nearest, reference)
 
 
 @dataclass(frozen=True)
@@ -79,15 +104,9 @@ class GoldActivationDistance(Metric):
 
 def _weight_norms(own: Layers, reference: Layers) -> tuple[dict[str, float], dict[str, float]]:
     """Return ‖W_l - W_l0‖ and ‖W_l0‖ by layer."""
-    _same_layers(own, reference)
     norm = torch.linalg.vector_norm
-    moved = {name: norm((own[name] - reference[name]).double()).item() for name in reference}
+    moved = {name: norm((own[name].to(reference[name].device) - reference[name]).double()).item() for name in reference}
     return moved, {name: norm(reference[name].double()).item() for name in reference}
-
-
-def _relative_weights(own: Layers, reference: Layers) -> dict[str, float]:
-    moved, sizes = _weight_norms(own, reference)
-    return {name: _ratio(moved[name], sizes[name]) for name in sizes}
 
 
 def _relative_activations(own: Layers, reference: Layers) -> dict[str, float]:
