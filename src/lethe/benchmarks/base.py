@@ -31,12 +31,22 @@ class BenchmarkData:
         retain: all other rows the target was trained on; empty where the benchmark gives none.
         holdout: rows of the same kind nobody was trained on; empty where there are none.
         tasks: rows to evaluate, by name.
+        seen_forget: further rows that the target alone is trained on, and no method is given: questions about what is
+            forgotten that only the evaluation asks.
+        seen_retain: further rows that target and gold are trained on, and no method is given.
+        requests: forget sets that are unlearnt apart instead of `forget`, which then holds all of their rows: one run
+            each, called `METHOD 1`, `METHOD 2` and so on in the table; empty for a single run on `forget`.
+        successive: whether each of these runs starts from the result of the one before, and not from the target.
     """
 
     forget: Sequence[Row]
     retain: Sequence[Row]
     holdout: Sequence[Row] = ()
     tasks: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    seen_forget: Sequence[Row] = ()
+    seen_retain: Sequence[Row] = ()
+    requests: Sequence[Sequence[Row]] = ()
+    successive: bool = False
 
 
 class Benchmark(ABC):
@@ -65,6 +75,15 @@ class Benchmark(ABC):
             InputError: a file is missing or damaged, or a row lacks a column.
             ConfigurationError: there is no such split.
         """
+
+    def complete(
+        self, data: BenchmarkData, model: nn.Module, task: CausalLM, run: Run, known: Measurements
+    ) -> BenchmarkData:
+        """Return the data with what only the model that is to forget can add, such as texts it writes itself.
+
+        The data as they are by default. `task` reads the rows that `read` gave; those returned may be of another kind.
+        """
+        return data
 
     @property
     def recipe(self) -> FineTune:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from lethe.api import unlearn
+from lethe.api import Result, unlearn
 from lethe.auditing.measure import Measurements
-from lethe.benchmarks.base import Benchmark, write_rows
+from lethe.benchmarks.base import Benchmark, BenchmarkData, Row, write_rows
 from lethe.benchmarks.preparation import dress, trained
 from lethe.benchmarks.results import Measured, Results
 from lethe.catalogue import snake
@@ -46,7 +46,7 @@ class Bench:
         methods: by name, what unlearns.
         seeds: of the runs, one run a method and seed.
         target: a model that was fine-tuned on everything; empty makes one.
-        gold: one that was fine-tuned on the retain rows alone; empty makes one where the benchmark trains, out of `model`.
+        gold: one that was fine-tuned on the retain rows alone; empty makes one from `model`.
         template: how prompt and answer become text; empty chooses by tokenizer.
         device: where the models work.
         progress: who is shown how far it is.
@@ -84,12 +84,18 @@ class Bench:
         if not data.forget:
             raise InputError(f"{self.data}: holds no row to forget; restore the files, or raise limit")
         with RunFolder(self.out).owned():
-            for name, rows in (("forget", data.forget), ("retain", data.retain), ("holdout", data.holdout)):
-                if rows:
-                    write_rows(rows, name, self._file(name))
+            known = Measurements(self.out / MEASUREMENTS)
+            self._write(data)
             base = assemble(self._inputs(model))
             task = as_causal_lm(base.task, self.benchmark.title)
-            results = self._results(base, task, self.benchmark.tasks(data, task))
+            completed = self.benchmark.complete(
+                data, copied(base.model).to(self.device), task, self._run(SEEDS[TARGET]), known
+            )
+            if completed is not data:
+                self._write(data := completed)
+                base = assemble(self._inputs(model))
+                task = as_causal_lm(base.task, self.benchmark.title)
+            results = self._results(base, task, data, known)
             write_json(self.out / "results.json", results.to_json())
             atomic(self.out / "results.csv", results.to_csv().encode())
         return results
@@ -104,18 +110,16 @@ class Bench:
             raise ConfigurationError("give --model, the model that is to forget")
         return self.model or self.target
 
-    def _results(self, base: Problem, task: CausalLM, sets: Mapping[str, Examples]) -> Results:
-        known, measured = Measurements(self.out / MEASUREMENTS), list[Measured]()
+    def _results(self, base: Problem, task: CausalLM, data: BenchmarkData, known: Measurements) -> Results:
+        measured, sets = list[Measured](), self.benchmark.tasks(data, task)
         trains = self.benchmark.trains
-        # What the given model knew before it was corrupted is to come back: it is gold itself.
-        given_gold = self.gold or (self.model if self.benchmark.corrupts else "")
-        golds = 1 if given_gold or (trains and self.model) else 0
-        with self.progress.bar("models evaluated", 1 + golds + len(self.methods) * len(self.seeds)) as bar:
-            alone = self.benchmark.corrupts or not trains
-            everything = base.forget if alone else concatenate(base.kept, base.forget)
+        golds = 1 if trains or self.gold else 0
+        count = 1 + golds + len(self.methods) * len(self.seeds) * max(1, len(data.requests))
+        with self.progress.bar("models evaluated", count) as bar:
+            kept, everything = self._lessons(base, data)
             gold, gold_rows = "", None
             if golds:
-                gold, golden = self._prepared(GOLD, given_gold, base, task, base.forget if alone else base.kept)
+                gold, golden = self._prepared(GOLD, self.gold, base, task, kept)
                 gold_rows = self._measured(golden, task, sets, known)
                 bar.advance()
             # Where nothing is trained, the model that was given is the target.
@@ -127,21 +131,61 @@ class Bench:
                 if rows is not None:
                     values = self.benchmark.values(rows, target_rows, gold_rows)
                     measured.append(Measured(name, SEEDS[name], folder, values, _seconds(folder)))
-            inputs = settled(dataclasses.replace(self._inputs(target), gold=(gold,) if gold else ()), base)
             problem = dataclasses.replace(base, model=original)
-            for name, method in self.methods.items():
-                for seed in self.seeds:
-                    out = self.out / RUNS / f"{name}-{seed}"
-                    run = self._run(seed)
-                    run.inputs = inputs.as_dict()
-                    result = unlearn(problem, method, out=out, run=run)
-                    dress(out, target)
+            for name, seed in ((name, seed) for name in self.methods for seed in self.seeds):
+                for label, out, result in self._unlearnt(name, seed, problem, target, gold, data):
                     rows = self._measured(result.model, task, sets, known)
                     values = self.benchmark.values(rows, target_rows, gold_rows)
-                    measured.append(Measured(name, seed, str(out), values, result.record["cost"]["seconds"]))
+                    measured.append(Measured(label, seed, str(out), values, result.record["cost"]["seconds"]))
                     bar.advance()
         facts = {"name": snake(type(self.benchmark).__name__), "settings": settings(self.benchmark)}
         return Results(facts, {name: len(examples) for name, examples in sets.items()}, measured)
+
+    def _lessons(self, base: Problem, data: BenchmarkData) -> tuple[Examples, Examples]:
+        """Return what gold is trained on, and what the target is; nothing where they are given."""
+        if not self.benchmark.trains or (self.target and self.gold):
+            return base.forget.take([]), base.forget.take([])
+        kept = base.kept
+        if data.seen_retain:
+            kept = concatenate(kept, self._further("seen-retain", data.seen_retain))
+        everything = concatenate(kept, base.forget)
+        if data.seen_forget:
+            everything = concatenate(everything, self._further("seen-forget", data.seen_forget))
+        return kept, everything
+
+    def _further(self, name: str, rows: Sequence[Row]) -> Examples:
+        """Return further rows as examples, under the data files' own names."""
+        write_rows(rows, name, self._file(name))
+        inputs = dataclasses.replace(self._inputs(self._start()), forget=str(self._file(name).absolute()))
+        return assemble(dataclasses.replace(inputs, retain=None, holdout=None)).forget
+
+    def _unlearnt(
+        self, name: str, seed: int, problem: Problem, target: str, gold: str, data: BenchmarkData
+    ) -> Iterator[tuple[str, Path, Result]]:
+        """Yield what the table calls each run of a method, its folder, and its result."""
+        out = self.out / RUNS / f"{name}-{seed}"
+        if not data.requests:
+            yield name, out, self._unlearn(name, seed, problem, self._inputs(target), gold, out, target)
+            return
+        for number, rows in enumerate(data.requests, 1):
+            file = self._file(f"forget-{number}")
+            write_rows(rows, f"forget-{number}", file)
+            inputs = dataclasses.replace(self._inputs(target), forget=str(file.absolute()))
+            asked = dataclasses.replace(assemble(inputs), model=problem.model)
+            folder = out.with_name(f"{out.name}-{number}")
+            result = self._unlearn(name, seed, asked, inputs, gold, folder, target)
+            yield f"{name} {number}", folder, result
+            if data.successive:
+                problem, target = dataclasses.replace(problem, model=result.model.cpu()), str(folder)
+
+    def _unlearn(
+        self, name: str, seed: int, problem: Problem, inputs: Inputs, gold: str, out: Path, target: str
+    ) -> Result:
+        run = self._run(seed)
+        run.inputs = settled(dataclasses.replace(inputs, gold=(gold,) if gold else ()), problem).as_dict()
+        result = unlearn(problem, self.methods[name], out=out, run=run)
+        dress(out, target)
+        return result
 
     def _prepared(
         self, name: str, given: str, base: Problem, task: CausalLM, examples: Examples
@@ -162,6 +206,11 @@ class Bench:
 
     def _run(self, seed: int) -> Run:
         return Run(seed=seed, device=self.device, progress=self.progress, stop=self.stop)
+
+    def _write(self, data: BenchmarkData) -> None:
+        for name, rows in (("forget", data.forget), ("retain", data.retain), ("holdout", data.holdout)):
+            if rows:
+                write_rows(rows, name, self._file(name))
 
     def _file(self, name: str) -> Path:
         return self.out / DATA / f"{name}.jsonl"
