@@ -202,3 +202,11 @@ def _last_position(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         handle.remove()
+
+
+def ends_of(model: nn.Module, tokenizer: Any) -> list[int]:
+    """Return the tokens that end an answer: the tokenizer's, and those the model's own generation stops at."""
+    generation: Any = getattr(model, "generation_config", None)
+    own = generation.eos_token_id if generation is not None else None
+    ends = [tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])]
+    return [end for end in dict.fromkeys(ends) if end is not None]

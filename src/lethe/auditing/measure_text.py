@@ -19,7 +19,7 @@ from lethe.auditing.text_rows import TextRows
 from lethe.auditing.token_logs import Pair, token_logs
 from lethe.errors import InputError
 from lethe.examples import Examples
-from lethe.generation import greedy
+from lethe.generation import ends_of, greedy
 from lethe.models import fingerprint
 from lethe.run import Run
 from lethe.store import digest
@@ -202,13 +202,12 @@ def _generated(
     said: dict[tuple[int, ...], str] = {}
     size = 256  # prompts between two looks at the clock
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    ends = ends_of(model, task.tokenizer)
     with run.progress.bar("generating answers", len(prompts)) as bar:
         for first in range(0, len(order), size):
             run.interrupt_point()
             some = order[first : first + size]
-            found = greedy(
-                model, [prompts[i] for i in some], [limits[i] for i in some], _ends(model, task), device=run.device
-            )
+            found = greedy(model, [prompts[i] for i in some], [limits[i] for i in some], ends, device=run.device)
             for i, tokens in zip(some, found, strict=True):
                 said[prompts[i]] = task.tokenizer.decode(tokens, skip_special_tokens=True).strip()
             bar.advance(len(some))
@@ -219,14 +218,6 @@ def _limit(given: int, context: int, asked: Asked) -> int:
     """Return the most tokens of an answer to a prompt of so many."""
     room = min(asked.new_tokens, context - given)
     return max(min(room, asked.whole - given) if asked.whole else room, 0)
-
-
-def _ends(model: nn.Module, task: CausalLM) -> list[int]:
-    """Return the tokens that end an answer: the tokenizer's, and those the model's own generation stops at."""
-    generation: Any = getattr(model, "generation_config", None)
-    own = generation.eos_token_id if generation is not None else None
-    ends = [task.tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])]
-    return [end for end in dict.fromkeys(ends) if end is not None]
 
 
 def _answers(examples: Examples) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -19,6 +19,9 @@ from lethe.tasks.causal_lm import ANSWER_FROM, LENGTH, TOKENS
 
 Pair = tuple[tuple[int, ...], tuple[int, ...]]
 """The tokens of a prompt and those of its answer."""
+
+Take = Callable[[Sequence[Pair], Tensor, Tensor, Tensor], None]
+"""Takes pairs, their logits, the tokens these predict, and how many tokens each answer has."""
 
 TOKENS_AT_ONCE = {"cpu": 2048}  # more do not fit the caches of a processor, and take it longer
 MOST_TOKENS = 16_384
@@ -46,17 +49,36 @@ def token_logs(
     """
     order: list[Pair] = []
     logs = []
+
+    def take(together: Sequence[Pair], logits: Tensor, targets: Tensor, lengths: Tensor) -> None:
+        logs.append(token_log(logits, targets, lengths, moments))
+        order.extend(together)
+
+    read_pairs(model, task, pairs, run, label, take)
+    place = {pair: i for i, pair in enumerate(order)}
+    return joined(logs).take([place[pair] for pair in pairs])
+
+
+def read_pairs(model: nn.Module, task: CausalLM, pairs: Sequence[Pair], run: Run, label: str, take: Take) -> None:
+    """Forward each different pair once, and hand over its logits.
+
+    Args:
+        model: the model, on the run's device.
+        task: how it is read.
+        pairs: prompts with their answers, in tokens.
+        run: device, progress, and the meter of examples forwarded.
+        label: what progress calls the work.
+        take: called with some of the pairs, the logits [n, V] that predict their answers' tokens, answer after answer,
+            these tokens [n], and how many each answer has.
+    """
     with evaluation(model), torch.inference_mode(), run.progress.bar(label, len(set(pairs))) as bar:
         for together in _together(model, task, pairs, run):
             run.interrupt_point()
             with run.autocast():
                 logits, targets, lengths = _read(model, task, together, run)
-            logs.append(token_log(logits, targets, lengths, moments))
-            order += together
+            take(together, logits, targets, lengths)
             run.cost.examples += len(together)
             bar.advance(len(together))
-    place = {pair: i for i, pair in enumerate(order)}
-    return joined(logs).take([place[pair] for pair in pairs])
 
 
 def _together(model: nn.Module, task: CausalLM, pairs: Sequence[Pair], run: Run) -> Iterator[Sequence[Pair]]:
