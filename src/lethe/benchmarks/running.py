@@ -113,13 +113,15 @@ class Bench:
     def _results(self, base: Problem, task: CausalLM, data: BenchmarkData, known: Measurements) -> Results:
         measured, sets = list[Measured](), self.benchmark.tasks(data, task)
         trains = self.benchmark.trains
-        golds = 1 if trains or self.gold else 0
+        # What the given model knew before it was corrupted is to come back: it is gold itself.
+        given_gold = self.gold or (self.model if self.benchmark.corrupts else "")
+        golds = 1 if given_gold or (trains and self.model) else 0
         count = 1 + golds + len(self.methods) * len(self.seeds) * max(1, len(data.requests))
         with self.progress.bar("models evaluated", count) as bar:
             kept, everything = self._lessons(base, data)
             gold, gold_rows = "", None
             if golds:
-                gold, golden = self._prepared(GOLD, self.gold, base, task, kept)
+                gold, golden = self._prepared(GOLD, given_gold, base, task, kept)
                 gold_rows = self._measured(golden, task, sets, known)
                 bar.advance()
             # Where nothing is trained, the model that was given is the target.
@@ -143,8 +145,11 @@ class Bench:
 
     def _lessons(self, base: Problem, data: BenchmarkData) -> tuple[Examples, Examples]:
         """Return what gold is trained on, and what the target is; nothing where they are given."""
-        if not self.benchmark.trains or (self.target and self.gold):
-            return base.forget.take([]), base.forget.take([])
+        nothing = base.forget.take([])
+        if self.benchmark.corrupts:
+            return nothing, base.forget
+        if not self.benchmark.trains or (self.target and (self.gold or not self.model)):
+            return nothing, nothing
         kept = base.kept
         if data.seen_retain:
             kept = concatenate(kept, self._further("seen-retain", data.seen_retain))
