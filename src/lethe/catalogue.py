@@ -45,6 +45,7 @@ class Entry:
 _BASELINES = "lethe.methods.baselines"
 _DESCENT = "lethe.methods.descent"
 _EDITS = "lethe.methods.edits"
+_EXACT = "lethe.methods.exact"
 _AUDITS = "lethe.auditing.metrics"
 
 METHODS: tuple[Entry, ...] = (
@@ -57,7 +58,11 @@ METHODS: tuple[Entry, ...] = (
     Entry("scrub", f"{_BASELINES}.scrub:Scrub"),
     Entry("catastrophic_forgetting_k", f"{_BASELINES}.last_layers:CatastrophicForgettingK"),
     Entry("exact_unlearning_k", f"{_BASELINES}.last_layers:ExactUnlearningK"),
-    Entry("sisa", "lethe.methods.exact.sisa:Sisa"),
+    Entry("sisa", f"{_EXACT}.sisa:Sisa"),
+    Entry("s3t", f"{_EXACT}.s3t:S3T", row=43),
+    Entry("acu", f"{_EXACT}.acu:ACU", row=77),
+    Entry("soup", f"{_EXACT}.soup:Soup", row=97),
+    Entry("noisy_gd", f"{_EXACT}.noisy_gd:NoisyGD", row=75),
     Entry("loreun", f"{_DESCENT}.loreun:LoReUn", row=38),
     Entry("l1_sparse", f"{_DESCENT}.l1_sparse:L1Sparse", row=51),
     Entry("salun", f"{_DESCENT}.salun:SalUn", row=70),
@@ -150,6 +155,7 @@ METRICS: tuple[Entry, ...] = (
     Entry("retain_accuracy", f"{_AUDITS}.accuracy:RetainAccuracy"),
     Entry("holdout_accuracy", f"{_AUDITS}.accuracy:HoldoutAccuracy"),
     Entry("forget_loss", f"{_AUDITS}.accuracy:ForgetLoss"),
+    Entry("forget_wrong_confidence", f"{_AUDITS}.false_confidence:ForgetWrongConfidence"),
     Entry("retain_loss", f"{_AUDITS}.accuracy:RetainLoss"),
     Entry("holdout_loss", f"{_AUDITS}.accuracy:HoldoutLoss"),
     Entry("kl_to_gold", f"{_AUDITS}.divergence:KLToGold"),
@@ -179,6 +185,7 @@ METRICS: tuple[Entry, ...] = (
     Entry("forget_rouge", f"{_AUDITS}.answers:ForgetRouge"),
     Entry("forget_truth_ratio", f"{_AUDITS}.truth:ForgetTruthRatio"),
     Entry("truth_preference", f"{_AUDITS}.truth:TruthPreference"),
+    Entry("forget_wrong_probability", f"{_AUDITS}.false_confidence:ForgetWrongProbability"),
     Entry("forget_quality", f"{_AUDITS}.truth:ForgetQuality"),
     Entry("exact_memorization", f"{_AUDITS}.answers:ExactMemorization"),
     Entry("extraction_strength", f"{_AUDITS}.answers:ExtractionStrength"),
@@ -197,12 +204,30 @@ METRICS: tuple[Entry, ...] = (
 ATTACKS: tuple[Entry, ...] = (
     Entry("relearn", "lethe.auditing.attacks.relearn:Relearn"),
     Entry("relearn_text", "lethe.auditing.attacks.relearn:RelearnText"),
+    Entry("relearn_few", "lethe.auditing.attacks.relearn_few:RelearnFew", row=8),
+    Entry("relearn_lora", "lethe.auditing.attacks.relearn_few:RelearnLora"),
+    Entry("relearn_benign", "lethe.auditing.attacks.relearn_benign:RelearnBenign", row=37),
+    Entry("quantize", "lethe.auditing.attacks.quantize:Quantize", row=8),
+    Entry("prune", "lethe.auditing.attacks.prune:Prune"),
+    Entry("weight_noise", "lethe.auditing.attacks.weight_noise:WeightNoise"),
+    Entry("logit_lens", "lethe.auditing.attacks.logit_lens:LogitLens", row=8),
+    Entry("linear_probe", "lethe.auditing.attacks.linear_probe:LinearProbe", row=8),
+    Entry("soft_prompt", "lethe.auditing.attacks.soft_prompt:SoftPrompt"),
+    Entry("greedy_coordinate", "lethe.auditing.attacks.greedy_coordinate:GreedyCoordinate"),
+    Entry("prefix_extraction", "lethe.auditing.attacks.prefix_extraction:PrefixExtraction"),
     Entry("concept_vectors", "lethe.auditing.attacks.concept_vectors:ConceptVectors", row=11),
 )
 
 ATTRIBUTIONS: tuple[Entry, ...] = (Entry("untrac", "lethe.attribution.untrac:Ascent", row=64),)
 
-BENCHMARKS: tuple[Entry, ...] = (Entry("tofu", "lethe.benchmarks.tofu:Tofu", row=18),)
+BENCHMARKS: tuple[Entry, ...] = (
+    Entry("tofu", "lethe.benchmarks.tofu:Tofu", row=18),
+    Entry("conceptvectors", "lethe.benchmarks.concept_vectors:ConceptVectors", row=11),
+    Entry("muse", "lethe.benchmarks.muse:Muse", row=0),
+    Entry("rwku", "lethe.benchmarks.rwku:Rwku", row=56),
+    Entry("knowundo", "lethe.benchmarks.knowundo:KnowUnDo", row=47),
+    Entry("pistol", "lethe.benchmarks.pistol:Pistol", row=52),
+)
 
 KINDS: dict[str, tuple[Entry, ...]] = {
     "method": METHODS,
@@ -267,7 +292,6 @@ def describe(kind: str, slug: str) -> dict[str, Any]:
             "needs": sorted(loaded.needs),
             "intent": loaded.intent,
             "exactness": loaded.exactness,
-            "aims": loaded.aims,
             "aims": loaded.aims,
         }
     return facts

@@ -14,6 +14,7 @@ from lethe.problem import Problem
 from lethe.steps import TamperResistance
 from lethe.tasks import Classification
 from lethe.testing.language import tiny_language_problem
+from lethe.worlds.digits import network
 from tests.domains import Domains
 
 SETTINGS = {
@@ -22,6 +23,7 @@ SETTINGS = {
     ("method", "negmerge"): {"epochs": 2, "learning_rates": (1e-4, 1e-3), "weight_decays": (0.0,)},
     ("method", "prune_then_unlearn"): {"method": FineTune(epochs=2), "train_epochs": 4, "rewind_epoch": 2},
     ("method", "sisa"): {"shards": 2, "epochs": 2},
+    ("method", "s3t"): {"shards": 2, "slices": 2, "orders": 1, "epochs": 1},
     ("method", "tar"): {"safeguard_epochs": 1, "step": TamperResistance(attack_steps=4, rates=(1e-4, 1e-3))},
     ("step", "tamper_resistance"): {"attack_steps": 4},
     ("attack", "relearn"): {"max_steps": 20},
@@ -82,6 +84,8 @@ def made(kind: str, slug: str):
 
 def fitting(kind: str, slug: str, problem: Problem) -> Problem:
     """The problem, or that of text where the part works on nothing else."""
+    if slug == "s3t":
+        return dataclasses.replace(problem, model=network("vit"))
     if slug in WORLDS:
         return WORLDS[slug].problem(gold=(1,))
     alone = slug in SPEAKING_SCOPES if kind == "scope" else Classification not in catalogue.find(kind, slug).tasks

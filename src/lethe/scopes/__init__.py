@@ -9,6 +9,7 @@ from lethe.scopes.magnitude import Magnitude, NonZero, RandomMask
 from lethe.scopes.memflex import MemFlexRegion
 from lethe.scopes.saliency import Saliency
 from lethe.scopes.traced import TracedLayers
+from lethe.scopes.value_vectors import ValueVectors
 from lethe.scopes.wagle import WAGLE
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "Saliency",
     "Scope",
     "TracedLayers",
+    "ValueVectors",
 ]
