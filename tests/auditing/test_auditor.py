@@ -27,6 +27,13 @@ from lethe.testing.problems import tiny_problem
 QUICK = Audit(metrics=(ForgetAccuracy(), ForgetLoss()), attacks=(), resamples=20)
 
 
+def moved(model: nn.Module) -> nn.Module:
+    """The model with one bias a little off, so that its weights are no longer the original's."""
+    other = models.copied(model)
+    other.get_parameter("hidden.bias").data += 0.1
+    return other
+
+
 def judged(evidence: Evidence) -> dict[str, str]:
     """Findings of everything that speaks of forgetting and has power."""
     entries = (*evidence.metrics, *evidence.attacks)
@@ -43,8 +50,10 @@ def test_the_original_is_found_out_by_every_metric_with_power(on_original: Evide
 
 def test_a_further_gold_model_is_found_like_gold(on_gold: Evidence) -> None:
     assert on_gold.verdict.outcome == "removed"
+    assert on_gold.verdict.failed == ()
     findings = list(judged(on_gold).values())
-    assert findings.count("like gold") >= 0.9 * len(findings)
+    assert set(findings) <= {"like gold", "undetermined"}
+    assert findings.count("like gold") > 0.5 * len(findings)
     assert on_gold.average_gap is not None
     assert on_gold.average_gap.value < 0.02
 
@@ -109,14 +118,17 @@ def test_missing_gold_models_are_retrained_with_seeds_from_one() -> None:
 
 def test_without_gold_nothing_is_decided_and_what_needs_it_is_listed() -> None:
     problem = dataclasses.replace(tiny_problem(), gold=(), retrain=None, holdout=None)
-    evidence = lethe.audit(problem, problem.model, attacks=())
+    evidence = lethe.audit(problem, moved(problem.model), attacks=())
     assert evidence.verdict.outcome == "inconclusive"
+    assert "no gold model" in evidence.verdict.sentence
     assert evidence.average_gap is None
     assert evidence.data["holdout"] is None
     skipped = {one["name"]: one["reason"] for one in evidence.skipped}
     assert "gold model" in skipped["kl_to_gold"]
     assert "holdout" in skipped["holdout_accuracy"]
-    assert evidence.entry("forget_accuracy").value == evidence.entry("forget_accuracy").original
+    untouched = lethe.audit(problem, problem.model, metrics=QUICK.metrics, attacks=())
+    assert untouched.verdict.outcome == "not removed"
+    assert untouched.entry("forget_accuracy").value == untouched.entry("forget_accuracy").original
 
 
 def test_one_gold_model_leaves_the_verdict_open() -> None:

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lethe.auditing.power import Finding, Gold, finding, interval, power, reach
+from lethe.auditing.power import Finding, Gold, binomial_error, finding, half_width, power, reach
 
 GOLD = Gold((0.10, 0.11, 0.12), resolution=0.01)
 number = st.floats(-10, 10)
@@ -25,7 +25,7 @@ def test_one_gold_model_proves_nothing_either_way() -> None:
     judged = power(0.9, alone)
     assert judged.has_power is None
     assert "single gold model" in judged.reason
-    assert interval(0.8, alone, None) is None
+    assert half_width(alone, None) is None
     assert finding(0.9, 0.9, alone) == "no power"
 
 
@@ -83,18 +83,86 @@ def test_the_interval_of_a_gap_covers_the_true_gap() -> None:
         shift = seeds * torch.randn(3, generator=generator)
         rows = torch.randint(100, (60, 100), generator=generator)
         gold = Gold(tuple(shift.tolist()), resolution=1e-9)
-        ours = interval(float(example.mean() - shift.mean()), gold, (example[rows].mean(1) - shift.mean()).tolist())
-        assert ours is not None
-        covered.append(ours[0] <= truth <= ours[1])
+        half = half_width(gold, (example[rows].mean(1) - shift.mean()).tolist())
+        assert half is not None
+        covered.append(abs(float(example.mean() - shift.mean()) - truth) <= half)
     assert statistics.fmean(covered) > 0.9
 
 
 def test_resampling_widens_the_interval_and_more_gold_models_narrow_it() -> None:
-    def width(gold: Gold, resampled: list[float] | None) -> float:
-        found = interval(0.2, gold, resampled)
+    def half(gold: Gold, resampled: list[float] | None) -> float:
+        found = half_width(gold, resampled)
         assert found is not None
-        return found[1] - found[0]
+        return found
 
-    assert width(GOLD, [0.1, 0.3]) > width(GOLD, None)
-    assert width(Gold(GOLD.values * 3, 0.01), None) < width(GOLD, None)
-    assert math.isfinite(width(GOLD, [math.nan, 0.2, 0.3]))
+    assert half(GOLD, [0.1, 0.3]) > half(GOLD, None)
+    assert half(Gold(GOLD.values * 3, 0.01), None) < half(GOLD, None)
+    assert math.isfinite(half(GOLD, [math.nan, 0.2, 0.3]))
+    assert half_width(GOLD, None, error=0.1) == pytest.approx(math.hypot(half(GOLD, None), 0.196), rel=1e-3)
+
+
+BOUND = 0.05
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "expected"),
+    [
+        (0.13, 0.01, "like gold"),
+        (0.14, 0.03, "undetermined"),
+        (0.18, 0.03, "undetermined"),
+        (0.20, 0.03, "between"),
+        (0.02, 0.02, "beyond gold"),
+        (0.89, 0.03, "like the original"),
+    ],
+)
+def test_a_gap_is_judged_by_its_size_and_interval(value: float, error: float, expected: Finding) -> None:
+    # Gold agrees to 0.002, so that a test for equality would find every one of these values off gold.
+    gold = Gold((0.098, 0.1, 0.102), resolution=1e-3)
+    assert finding(value, 0.9, gold, BOUND, error, 0.03) == expected
+
+
+def test_a_difference_within_the_bound_is_none_however_certain() -> None:
+    # Common knowledge: gold and the original differ by two points, a thousand standard errors apart.
+    gold = Gold((0.60001, 0.6, 0.59999), resolution=1e-5)
+    judged = power(0.62, gold, BOUND, 1e-5)
+    assert judged.has_power is False
+    assert "no difference" in judged.reason
+    assert finding(0.62, 0.62, gold, BOUND, 1e-5, 1e-5) == "no power"
+
+
+def test_a_metric_has_power_only_where_the_original_would_be_found_out() -> None:
+    assert power(0.3, GOLD, BOUND, 0.05).has_power is True
+    unsure = power(0.3, GOLD, BOUND, 0.15)
+    assert unsure.has_power is False
+    assert "too few examples" in unsure.reason
+
+
+@given(
+    gold=st.lists(number, min_size=2, max_size=5),
+    original=number,
+    bound=st.floats(0.001, 5),
+    error=st.floats(0, 5),
+)
+def test_with_power_the_original_itself_always_fails(
+    gold: list[float], original: float, bound: float, error: float
+) -> None:
+    reference = Gold(tuple(gold), 1e-3)
+    if power(original, reference, bound, error).has_power:
+        assert finding(original, original, reference, bound, error, error) == "like the original"
+
+
+@given(value=number, original=number, bound=st.floats(0.001, 5), error=st.floats(0, 5), less=st.floats(0, 1))
+def test_a_narrower_interval_never_turns_a_failure_into_a_pass(
+    value: float, original: float, bound: float, error: float, less: float
+) -> None:
+    wide = finding(value, original, GOLD, bound, error)
+    narrow = finding(value, original, GOLD, bound, error * less)
+    assert narrow == wide or wide in ("undetermined", "no power")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.3, 0.5])
+def test_the_binomial_error_covers_shares_of_few_examples(share: float) -> None:
+    draws = torch.rand(4_000, 40, generator=torch.Generator().manual_seed(0)) < share
+    seen = draws.double().mean(1)
+    inside = [abs(one - share) <= 1.96 * binomial_error(one, 40) + 2 / 44 for one in seen.tolist()]
+    assert statistics.fmean(inside) > 0.94

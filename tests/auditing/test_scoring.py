@@ -9,7 +9,7 @@ import torch
 from lethe.auditing.metric import Metric, References, Rows, Score
 from lethe.auditing.metrics.accuracy import HoldoutAccuracy
 from lethe.auditing.metrics.likelihood_ratio import ULiRA
-from lethe.auditing.scoring import Panel, Scores, entry, lacking, require_numbers
+from lethe.auditing.scoring import Panel, Resampled, Scores, entry, lacking, require_numbers
 from lethe.errors import AuditIncomplete
 from tests.auditing.metrics.made import made, with_probability
 
@@ -92,7 +92,7 @@ def test_an_ensemble_is_not_set_beside_a_single_original() -> None:
 
 def test_an_entry_states_the_gap_in_spreads() -> None:
     values: dict[str, Any] = {"original": Score(0.9), "gold": (Score(0.1), Score(0.2), Score(0.3))}
-    found = entry("spy", Spy(), Score(0.5), Scores(**values), 1e-3, [0.29, 0.31])
+    found = entry("spy", Spy(), Score(0.5), Scores(**values), 1e-3, Resampled([0.29, 0.31], [0.69, 0.71]))
     assert found.gold_mean == pytest.approx(0.2)
     assert found.gold_spread == pytest.approx(0.1)
     assert found.gap == pytest.approx(0.3)

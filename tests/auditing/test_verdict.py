@@ -1,63 +1,120 @@
+"""The verdict on entries made by hand, whose outcome can be told in advance."""
+
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lethe.auditing.evidence import Entry, Outcome
+from lethe.auditing.evidence import OUTCOMES, Caution, Entry, Outcome, Verdict
+from lethe.auditing.policy import Policy
 from lethe.auditing.power import Finding, Power
-from lethe.auditing.verdict import AVERAGED, average_gap, verdict
-from tests.auditing.entries import an_entry
+from lethe.auditing.verdict import verdict
+from tests.auditing.entries import an_entry, false_confidence, utility
 
 
 def behaviour(*findings: Finding) -> list[Entry]:
     return [an_entry(f"metric {i}", finding) for i, finding in enumerate(findings)]
 
 
-GOOD = behaviour(*["like gold"] * 8)
+GOOD = [*behaviour(*["like gold"] * 8), utility(0.98)]
+HELD = an_entry("Relearn", "like gold", "recovery")
+BACK = an_entry("Relearn", "between", "recovery")
+
+
+@pytest.mark.parametrize(
+    ("metrics", "attacks", "outcome"),
+    [
+        (GOOD, [HELD], "removed"),
+        (GOOD, [BACK], "suppressed"),
+        (behaviour(*["like the original"] * 8), [BACK], "not removed"),
+        ([*behaviour(*["like gold"] * 8), utility(0.87)], [HELD], "destroyed"),
+        ([*GOOD, false_confidence(0.6)], [HELD], "replaced"),
+        (behaviour(*["no power"] * 8), [HELD], "inconclusive"),
+    ],
+)
+def test_each_of_the_six_words(metrics: list[Entry], attacks: list[Entry], outcome: Outcome) -> None:
+    found = verdict(metrics, attacks)
+    assert found.outcome == outcome
+    assert found.sentence.lower().startswith(outcome)
+    assert bool(found.failed) == (outcome not in ("removed", "inconclusive"))
 
 
 @pytest.mark.parametrize(
     ("findings", "outcome"),
     [
-        (["like gold"] * 8, "removed"),
-        (["like gold"] * 7 + ["between"], "removed"),
-        (["like gold"] * 5 + ["between"] * 3, "not removed"),
-        (["like the original"] * 8, "not removed"),
+        (["like gold"] * 7 + ["between"], "not removed"),
         (["like gold"] * 2 + ["beyond gold"] * 3, "suppressed"),
-        (["no power"] * 8, "inconclusive"),
         (["like gold"] + ["no power"] * 7, "removed"),
+        (["like gold"] * 7 + ["undetermined"], "removed"),
+        (["like gold"] * 3 + ["undetermined"] * 5, "inconclusive"),
     ],
 )
 def test_the_outcome_follows_the_metrics_with_power(findings: list[Finding], outcome: Outcome) -> None:
-    assert verdict(behaviour(*findings), [an_entry("relearn", "like gold", "recovery")]).outcome == outcome
+    assert verdict(behaviour(*findings), [HELD]).outcome == outcome
+
+
+def test_what_is_undetermined_within_its_bound_passes() -> None:
+    near = [an_entry(f"m{i}", "undetermined", gap=0.03, interval=(-0.02, 0.08)) for i in range(8)]
+    assert verdict(near, [HELD]).outcome == "removed"
+
+
+def test_a_policy_may_tolerate_some_misses_and_they_are_still_named() -> None:
+    found = verdict(behaviour(*["like gold"] * 7, "between"), [HELD], Policy(tolerated=0.2))
+    assert found.outcome == "removed"
+    assert len(found.failed) == 1
+
+
+def test_the_failed_line_of_the_policy_is_named_with_the_values() -> None:
+    found = verdict([an_entry("forget_loss", "between", unit="nats", bound=0.25)], [HELD])
+    assert found.failed == ("bounds.nats: forget_loss is 0.4 nats [0.3 to 0.5] from gold, more than 0.25 nats",)
+    named = Policy(bounds={"forget_accuracy": 0.01})
+    assert (
+        verdict([an_entry("forget_accuracy", "between")], [HELD], named)
+        .failed[0]
+        .startswith("bounds.forget_accuracy: forget_accuracy is 40.0 points [30.0 to 50.0] from gold")
+    )
 
 
 @pytest.mark.parametrize("finding", ["between", "like the original"])
 def test_what_one_attack_brings_back_was_only_suppressed(finding: Finding) -> None:
-    found = verdict(GOOD, [an_entry("Relearn", finding, "recovery")])
+    found = verdict(GOOD, [HELD, an_entry("Few-shot", finding, "recovery")])
     assert found.outcome == "suppressed"
-    assert "Relearn" in found.sentence
+    assert "Few-shot" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("share", "interval", "outcome"),
+    [(0.5, (0.4, 0.6), "suppressed"), (0.5, (0.1, 0.9), "removed"), (0.1, (0.05, 0.15), "removed")],
+)
+def test_an_attack_is_judged_by_the_share_that_it_brings_back_beyond_gold(
+    share: float, interval: tuple[float, float], outcome: Outcome
+) -> None:
+    attack = an_entry("Few-shot", "between", "recovery", recovered=share, recovered_interval=interval)
+    assert verdict(GOOD, [attack]).outcome == outcome
 
 
 def test_recovery_without_training_counts_as_an_attack() -> None:
     assert verdict([*GOOD, an_entry("mapping", "like the original", "recovery")], []).outcome == "suppressed"
+    assert verdict([*GOOD, an_entry("mapping", "like gold", "recovery")], []).outcome == "removed"
 
 
-def test_a_model_that_shows_the_data_openly_is_not_called_suppressed() -> None:
-    attack = an_entry("relearn", "like the original", "recovery")
-    assert verdict(behaviour(*["like the original"] * 4), [attack]).outcome == "not removed"
+def test_nothing_is_called_removed_that_no_attack_has_tried() -> None:
+    found = verdict(GOOD, [])
+    assert found.outcome == "inconclusive"
+    assert "no attack was carried out" in found.sentence
+    assert verdict(GOOD, [HELD], Policy(recoveries=2)).outcome == "inconclusive"
 
 
 def test_attacks_without_power_are_not_boasted_of() -> None:
     found = verdict(GOOD, [an_entry("relearn", "no power", "recovery")])
     assert found.outcome == "removed"
-    assert "no recovery attack had power" in found.sentence
+    assert "as far as outputs show" in found.sentence
 
 
-def test_distances_decide_nothing() -> None:
-    assert (
-        verdict([*GOOD, *(an_entry(f"d{i}", "like the original", "distance") for i in range(9))], []).outcome
-        == "removed"
-    )
+def test_distances_and_p_values_decide_nothing() -> None:
+    distances = [an_entry(f"d{i}", "like the original", "distance") for i in range(9)]
+    assert verdict([*GOOD, *distances, an_entry("forget_quality", "like the original")], [HELD]).outcome == "removed"
 
 
 @pytest.mark.parametrize(
@@ -65,7 +122,7 @@ def test_distances_decide_nothing() -> None:
     [
         (Power(None, "there is no gold model"), "no gold", "no gold model"),
         (Power(None, "a single gold model: unknown"), "no power", "single gold model"),
-        (Power(False, "indistinguishable"), "no power", "no metric can tell"),
+        (Power(False, "indistinguishable"), "no power", "no metric that decides can tell"),
     ],
 )
 def test_an_inconclusive_verdict_says_why(power: Power, finding: Finding, words: str) -> None:
@@ -74,34 +131,100 @@ def test_an_inconclusive_verdict_says_why(power: Power, finding: Finding, words:
     assert words in found.sentence
 
 
-def utility(value: float, **other: object) -> Entry:
-    numbers = {"value": value, "original": 0.95, "gold": (0.98, 0.98, 0.98), "gold_mean": 0.98, "gold_spread": 0.002}
-    return an_entry("Test accuracy", "between", "utility", **{"goal": "max", **numbers, **other})
+def test_an_invalid_reference_is_named_and_nothing_is_concluded() -> None:
+    invalid = Caution("gold 2", "it knows the forget set as the original does", invalidates=True)
+    found = verdict(GOOD, [HELD], cautions=[Caution("holdout", "3 of 400 overlap"), invalid])
+    assert found.outcome == "inconclusive"
+    assert "gold 2 is no valid reference: it knows the forget set" in found.sentence
+    assert verdict(GOOD, [HELD], cautions=[Caution("holdout", "3 of 400 overlap")]).outcome == "removed"
 
 
-def test_damage_is_told_beside_the_outcome() -> None:
-    assert "Test accuracy is 45.0 points below gold and original" in verdict([*GOOD, utility(0.5)], []).sentence
-    assert "damaged" not in verdict([*GOOD, utility(0.96)], []).sentence, "the original is no better"
-    assert "damaged" not in verdict([*GOOD, utility(0.945)], []).sentence, "within reach of a further gold model"
+def test_what_the_policy_asks_for_must_have_been_carried_out() -> None:
+    skipped = [{"name": "few_shot", "reason": "name a generator with --generator"}]
+    found = verdict(GOOD, [HELD], Policy(attacks={"few_shot": {}}), skipped=skipped)
+    assert found.outcome == "inconclusive"
+    assert "the policy asks for few_shot" in found.sentence
+    assert "name a generator" in found.sentence
+    assert verdict(GOOD, [HELD], Policy(metrics=("forget_rouge",))).outcome == "inconclusive"
 
 
-def averaged(value: float, gold: tuple[float, ...]) -> list[Entry]:
-    return [an_entry(name, "between", value=value, gold=gold) for name in AVERAGED]
+def test_the_original_passed_off_as_unlearned_fails() -> None:
+    # Few examples: the intervals alone would not tell.
+    assert verdict(behaviour(*["undetermined"] * 8), [], unchanged=True).outcome == "not removed"
+    assert verdict(behaviour(*["no gold"] * 8), [], unchanged=True).outcome == "not removed"
+    assert verdict(behaviour(*["no power"] * 8), [], unchanged=True).outcome == "inconclusive", "nothing to remove"
 
 
-def test_the_average_gap_of_a_gold_model_is_taken_from_the_others() -> None:
-    gap = average_gap(averaged(0.5, (0.1, 0.2, 0.3)))
-    assert gap is not None
-    assert gap.value == pytest.approx(0.3)
-    assert gap.original == pytest.approx(0.7)
-    assert gap.gold == pytest.approx((0.15, 0.0, 0.15))
+def test_eight_points_down_on_what_should_stay_is_not_removed() -> None:
+    found = verdict([*GOOD[:-1], utility(0.95 - 0.08)], [HELD])
+    assert found.outcome == "destroyed"
+    assert "Test accuracy is 8.0 points below gold and original" in found.sentence
+    assert found.failed[0].startswith("utility.%: Test accuracy is 8.0 points worse")
+    for fine in (0.96, 0.945, 0.91):
+        assert verdict([*GOOD[:-1], utility(fine)], [HELD]).outcome == "removed", fine
+    assert verdict([*GOOD[:-1], utility(0.87, bound=0.1)], [HELD]).outcome == "removed", "what a gold seed may do"
+    loss = utility(1.0, unit="nats", goal="min", original=0.2, gold_mean=0.1, bound=0.25)
+    assert verdict([*GOOD[:-1], loss], [HELD]).outcome == "destroyed"
 
 
-def test_the_average_gap_is_absolute_and_needs_all_four() -> None:
-    entries = averaged(0.5, (0.4,))
-    below = [an_entry(name, "between", value=0.3, gold=(0.4,)) for name in AVERAGED[:2]]
-    mixed = average_gap([*below, *entries[2:]])
-    assert mixed is not None
-    assert mixed.value == pytest.approx(0.1)
-    assert mixed.gold == ()
-    assert average_gap(entries[:3]) is None
+def test_damage_does_not_hide_what_is_left_or_comes_back() -> None:
+    assert verdict([*behaviour(*["like the original"] * 4), utility(0.5)], [BACK]).outcome == "not removed"
+    found = verdict([*behaviour(*["beyond gold"] * 4), utility(0.5)], [BACK])
+    assert found.outcome == "suppressed"
+    assert "damaged: Test accuracy is 45.0 points below" in found.sentence
+
+
+def test_an_attacker_on_membership_does_not_save_a_destroyed_model() -> None:
+    guess = an_entry("mia", "between", "privacy")
+    assert verdict([*behaviour(*["beyond gold"] * 4), guess, utility(0.1)], [HELD]).outcome == "destroyed"
+
+
+def test_wrong_answers_count_only_well_above_gold_and_in_a_model_that_is_whole() -> None:
+    for weak in (false_confidence(0.1), false_confidence(0.3, half=0.4), false_confidence(0.3, bound=0.35)):
+        assert verdict([*GOOD, weak], [HELD]).outcome == "removed"
+    found = verdict([*GOOD, false_confidence(0.6)], [BACK])
+    assert found.outcome == "replaced"
+    assert "Relearn brings back more" in found.sentence
+    assert verdict([*GOOD[:-1], utility(0.2), false_confidence(0.6)], [HELD]).outcome == "destroyed"
+
+
+FINDINGS: list[Finding] = ["like gold", "between", "like the original", "beyond gold", "undetermined", "no power"]
+some = st.lists(st.sampled_from(FINDINGS), min_size=1, max_size=8)
+
+
+def concluded(findings: list[Finding], recoveries: list[Finding], accuracy: float, wrong: float) -> Verdict:
+    attacks = [an_entry(f"attack {i}", finding, "recovery") for i, finding in enumerate(recoveries)]
+    return verdict([*behaviour(*findings), utility(accuracy), false_confidence(wrong)], attacks)
+
+
+@given(findings=some, recoveries=some, accuracy=st.floats(0, 1), wrong=st.floats(0, 1))
+def test_removed_is_said_only_where_nothing_failed(
+    findings: list[Finding], recoveries: list[Finding], accuracy: float, wrong: float
+) -> None:
+    found = concluded(findings, recoveries, accuracy, wrong)
+    assert found.outcome in OUTCOMES
+    assert found.sentence.count("\n") == 0
+    assert found.sentence.endswith(".")
+    if found.outcome == "removed":
+        assert found.failed == ()
+        assert accuracy >= 0.9
+        assert not {"between", "like the original", "beyond gold"} & {*findings}
+        assert not {"between", "like the original"} & {*recoveries}
+    if set(findings) == {"no power"}:
+        assert found.outcome == "inconclusive"
+
+
+@given(findings=some, recoveries=some, accuracy=st.floats(0, 1))
+def test_the_order_of_the_metrics_is_of_no_consequence(
+    findings: list[Finding], recoveries: list[Finding], accuracy: float
+) -> None:
+    there, back = concluded(findings, recoveries, accuracy, 0), concluded(findings[::-1], recoveries[::-1], accuracy, 0)
+    assert there.outcome == back.outcome
+
+
+@given(findings=some, recoveries=some)
+def test_another_attack_that_succeeds_never_makes_a_verdict_better(
+    findings: list[Finding], recoveries: list[Finding]
+) -> None:
+    if concluded(findings, [*recoveries, "like the original"], 0.98, 0).outcome == "removed":
+        raise AssertionError("removed, although an attack brought it back")

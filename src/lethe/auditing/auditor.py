@@ -10,13 +10,15 @@ from typing import Any
 from torch import nn
 
 from lethe.auditing.attacks.base import Attack
+from lethe.auditing.average_gap import average_gap
 from lethe.auditing.evidence import Entry, Evidence
 from lethe.auditing.measure import Measurements, measure
 from lethe.auditing.measure_text import Asked, measure_text
 from lethe.auditing.metric import Metric, References, Rows, Score
+from lethe.auditing.policy import Policy
 from lethe.auditing.scoring import Panel, Scores, entry, lacking, metric_seed, require_numbers
 from lethe.auditing.settings import of_parts
-from lethe.auditing.verdict import average_gap, verdict
+from lethe.auditing.verdict import verdict
 from lethe.errors import LetheError
 from lethe.examples import Examples
 from lethe.models import check_finite, copied, fingerprint
@@ -40,6 +42,7 @@ class Auditor:
         run: seed, device and progress.
         known: where measurements are kept.
         originals: further models trained on everything.
+        policy: what decides, and how far from gold it may lie.
         resamples: bootstrap samples for confidence intervals.
         texts: most examples of a set of text that are measured.
         new_tokens: most tokens a language model may say to a prompt.
@@ -53,6 +56,7 @@ class Auditor:
     run: Run
     known: Measurements
     originals: Sequence[nn.Module] = ()
+    policy: Policy = field(default_factory=Policy)
     resamples: int = 200
     texts: int = 400
     new_tokens: int = 100
@@ -89,7 +93,8 @@ class Auditor:
             attacks=tuple(attacks),
             skipped=tuple(skipped + failed),
             average_gap=average_gap(metrics),
-            verdict=verdict(metrics, attacks),
+            verdict=verdict(metrics, attacks, self.policy, skipped=skipped + failed, unchanged=own == original),
+            policy=self.policy.to_dict(),
             settings=self._settings(),
         )
 
@@ -151,8 +156,9 @@ class Auditor:
                     skipped.append({"name": name, "reason": reason})
                 bar.advance()
         resampled = panel.gaps(subject, beside, [(n, m) for n, m, *_ in found if m.resample], self.resamples, self.run)
+        count = subject.counts["forget"]
         entries = [
-            entry(name, metric, own, others, metric.resolution(subject), resampled.get(name))
+            entry(name, metric, own, others, metric.resolution(subject), resampled.get(name), self.policy, count)
             for name, metric, own, others in found
         ]
         return entries, skipped
@@ -172,7 +178,8 @@ class Auditor:
                 own, original = self._after(name, attack, model), self._after(name, attack, self.problem.model)
                 others = Scores(original, tuple(self._after(name, attack, gold) for gold in golds.values()))
                 require_numbers(attack, own, others)
-                entries.append(entry(name, attack, own, others, attack.resolution(self.problem)))
+                resolution, count = attack.resolution(self.problem), len(self.problem.forget)
+                entries.append(entry(name, attack, own, others, resolution, None, self.policy, count))
             except LetheError as error:
                 skipped.append({"name": name, "reason": str(error)})
         return entries, skipped

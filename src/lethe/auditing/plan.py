@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from lethe.auditing.auditor import Auditor, with_gold
 from lethe.auditing.evidence import Evidence
 from lethe.auditing.measure import Measurements
 from lethe.auditing.metric import Metric
+from lethe.auditing.policy import Policy
 from lethe.auditing.selection import named
 from lethe.errors import ConfigurationError
 from lethe.models import check_finite, copied
@@ -29,6 +30,7 @@ class Audit:
     Args:
         metrics: the metrics to compute; None for every one of the catalogue.
         attacks: the attacks to carry out; None for every one of the catalogue.
+        policy: what decides the verdict, and how far from gold the model may lie.
         golds: gold models to retrain where the problem has none but can retrain.
         resamples: bootstrap samples of the examples for confidence intervals; 0 leaves that uncertainty out.
         texts: most examples of a set of text that are measured, a random sample of larger sets.
@@ -38,6 +40,7 @@ class Audit:
 
     metrics: tuple[Metric, ...] | None = None
     attacks: tuple[Attack, ...] | None = None
+    policy: Policy = field(default_factory=Policy)
     golds: int = 3
     resamples: int = 200
     texts: int = 400
@@ -99,6 +102,7 @@ class Audit:
             task=task,
             metrics=metrics,
             attacks=attacks,
+            policy=self.policy,
             run=run,
             known=Measurements(self.folder),
             originals=originals,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from lethe.auditing.attacks.base import Attack
 from lethe.auditing.evidence import Entry
 from lethe.auditing.metric import Metric, References, Rows, Score
-from lethe.auditing.power import Gold, finding, interval, power
+from lethe.auditing.policy import DEFAULT, Policy
+from lethe.auditing.power import Gold, binomial_error, finding, half_width, power
 from lethe.auditing.recovered import before, recovered
 from lethe.auditing.resampling import draws, resampled, resampled_references
 from lethe.errors import AuditIncomplete
@@ -35,6 +36,14 @@ class Scores:
 
     original: Score
     gold: tuple[Score, ...]
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """The gap to gold on each bootstrap sample of the examples, of the audited model and of the original."""
+
+    own: list[float] = field(default_factory=list)
+    original: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +72,8 @@ class Panel:
 
     def gaps(
         self, subject: Rows, beside: References, metrics: Sequence[tuple[str, Metric]], count: int, run: Run
-    ) -> dict[str, list[float]]:
-        """Return, by metric, the gap to gold on each of `count` bootstrap samples of the examples.
+    ) -> dict[str, Resampled]:
+        """Return, by metric, the gaps to gold on each of `count` bootstrap samples of the examples.
 
         Args:
             subject: what was measured of the audited model.
@@ -73,7 +82,7 @@ class Panel:
             count: number of samples.
             run: seed and progress.
         """
-        found: dict[str, list[float]] = {name: [] for name, _ in metrics}
+        found = {name: Resampled() for name, _ in metrics}
         count, seed = count if metrics and beside.gold else 0, metric_seed(run)
         with run.progress.bar("resampling", count) as bar:
             for drawn in draws(subject, count, run.generator("resampling")):
@@ -82,7 +91,10 @@ class Panel:
                 for name, metric in metrics:
                     gold = [metric(rows, against, seed).value for rows, against in self._golds(references, metric)]
                     if gold:
-                        found[name].append(metric(own, references, seed).value - statistics.fmean(gold))
+                        mean = statistics.fmean(gold)
+                        found[name].own.append(metric(own, references, seed).value - mean)
+                        original = replace(references, siblings=references.originals)
+                        found[name].original.append(metric(references.original, original, seed).value - mean)
                 bar.advance()
         return found
 
@@ -138,7 +150,9 @@ def entry(
     own: Score,
     others: Scores,
     resolution: float,
-    resampled: Sequence[float] | None = None,
+    resampled: Resampled | None = None,
+    policy: Policy = DEFAULT,
+    examples: int = 0,
 ) -> Entry:
     """Return what one metric or attack found: the value beside the original's and gold's, and what follows.
 
@@ -148,33 +162,59 @@ def entry(
         own: the audited model's score.
         others: those of the original and of gold.
         resolution: the smallest difference that means anything.
-        resampled: the gap on each bootstrap sample; None where the metric is not resampled.
+        resampled: the gaps on bootstrap samples; None where the metric is not resampled.
+        policy: the bounds a gap is judged by.
+        examples: number of forget examples, for the binomial error of a share that is not resampled; 0 leaves it out.
     """
-    values = tuple(score.value for score in others.gold)
+    values, original = tuple(score.value for score in others.gold), others.original.value
     gold = Gold(values, resolution) if values else None
-    gap = own.value - gold.mean if gold else None
-    spread = gold.spread if gold else None
-    share, around = recovered(own, others.original, others.gold, resolution)
-    return Entry(
+    share, around_share = recovered(own, others.original, others.gold, resolution)
+    found = Entry(
         name=name,
         title=of.title,
         unit=of.unit,
         kind=of.kind,
         goal=of.goal,
         value=own.value,
-        original=others.original.value,
+        original=original,
         gold=values,
-        gold_mean=gold.mean if gold else None,
-        gold_spread=spread,
-        gap=gap,
-        gap_in_spreads=gap / spread if gap is not None and spread else None,
-        interval=interval(gap, gold, resampled) if gold and gap is not None else None,
-        power=power(others.original.value, gold),
-        finding=finding(own.value, others.original.value, gold),
+        gold_mean=None,
+        gold_spread=None,
+        gap=None,
+        gap_in_spreads=None,
+        interval=None,
+        power=power(original, gold),
+        finding=finding(own.value, original, gold),
         details=own.details,
         original_details=others.original.details,
         gold_details=tuple(score.details for score in others.gold),
         before=before(own),
         recovered=share,
-        recovered_interval=around,
+        recovered_interval=around_share,
+    )
+    return found if gold is None else _beside(found, gold, resampled, policy, examples)
+
+
+def _beside(found: Entry, gold: Gold, resampled: Resampled | None, policy: Policy, examples: int) -> Entry:
+    """Return the entry with its gap to gold and what that means."""
+    gap, spread = found.value - gold.mean, gold.spread
+    asked = policy.bound(found.name, found.unit, found.kind, found.original - gold.mean)
+
+    def half(value: float, gaps: Sequence[float] | None) -> float | None:
+        shares = found.unit == "%" and gaps is None and examples > 0
+        error = math.hypot(*(binomial_error(share, examples) for share in (value, gold.mean))) if shares else 0.0
+        return half_width(gold, gaps, error)
+
+    own = half(found.value, resampled.own if resampled else None)
+    original = half(found.original, resampled.original if resampled else None) or 0.0
+    return replace(
+        found,
+        gold_mean=gold.mean,
+        gold_spread=spread,
+        gap=gap,
+        gap_in_spreads=gap / spread if spread else None,
+        interval=(gap - own, gap + own) if own is not None else None,
+        bound=max(asked, gold.reach or 0.0),
+        power=power(found.original, gold, asked, original),
+        finding=finding(found.value, found.original, gold, asked, own or 0.0, original),
     )

@@ -1,96 +1,124 @@
-"""Verdict: from the entries of an audit to one outcome and one sentence."""
+"""Verdict: from the entries of an audit and a policy to one of six outcomes and one sentence."""
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from lethe.auditing.evidence import AverageGap, Entry, Verdict
-from lethe.auditing.power import reach
-
-AVERAGED = ("forget_accuracy", "retain_accuracy", "holdout_accuracy", "mia_confidence")
-"""The four metrics of the average gap."""
-
-TOLERATED = 0.25
-"""Share of the behavioural metrics that may miss gold by chance: one in twenty does so even for a gold model."""
+from lethe.auditing.judgement import Judgement, fall
+from lethe.auditing.policy import DEFAULT, Policy
+from lethe.auditing.records import Caution, Entry, Verdict
+from lethe.numbers import number, shown
 
 
-def verdict(metrics: Sequence[Entry], attacks: Sequence[Entry]) -> Verdict:
-    """Return the outcome.
+def verdict(
+    metrics: Sequence[Entry],
+    attacks: Sequence[Entry],
+    policy: Policy = DEFAULT,
+    *,
+    skipped: Sequence[Mapping[str, str]] = (),
+    cautions: Sequence[Caution] = (),
+    unchanged: bool = False,
+) -> Verdict:
+    """Return the outcome; what each means stands in `records.OUTCOMES`.
 
-    Behaviour is judged by the metrics of forgetting and privacy that have power. Where more than a quarter of them
-    find the model off gold, it is `not removed` or `suppressed`, as the side is that holds more. Otherwise outputs look
-    like gold, and the model is `suppressed` where one metric of recovery or one attack with power finds it on the
-    original's side, and `removed` where none does. Distances describe and decide nothing.
+    In this order: `inconclusive` where a reference is invalid, where the policy asks for what was skipped, or where
+    nothing that decides has power; `not removed` where the weights are the original's, or more metrics than tolerated
+    lie on the original's side; `suppressed` where an attack brings it back (`replaced` where the model also states
+    wrong answers and is whole otherwise); `destroyed` where what should stay was lost; `replaced`; `suppressed` where
+    more than tolerated lie beyond gold; `inconclusive` where too much is undetermined or too few attacks were tried;
+    else `removed`.
+
+    Args:
+        metrics: entries of metrics.
+        attacks: entries of attacks.
+        policy: what decides, and how far from gold it may lie.
+        skipped: `name` and `reason` of what could not be computed.
+        cautions: what is wrong with the references.
+        unchanged: whether the model's weights are the original's.
     """
-    behaviour = [e for e in metrics if e.kind in ("forgetting", "privacy") and e.power.has_power]
-    recovery = [e for e in (*metrics, *attacks) if e.kind == "recovery" and e.power.has_power]
-    if not behaviour:
-        return Verdict("inconclusive", f"Inconclusive: {_why_inconclusive(metrics)}.")
-    left = [e for e in behaviour if _on_the_original_side(e)]
-    beyond = [e for e in behaviour if e.finding == "beyond gold"]
-    damage = _damage(metrics)
-    if len(left) + len(beyond) > TOLERATED * len(behaviour):
-        if len(left) >= len(beyond):
-            share = f"{len(left)} of {len(behaviour)} metrics with power find the model on the original's side of gold"
-            return Verdict("not removed", f"Not removed: {share} ({_titles(left)}){damage}.")
-        share = (
-            f"{len(beyond)} of {len(behaviour)} metrics with power find the model farther from the original than gold"
-        )
-        return Verdict("suppressed", f"Suppressed, and beyond gold: {share} ({_titles(beyond)}){damage}.")
-    like = f"{len(behaviour) - len(left) - len(beyond)} of {len(behaviour)} metrics with power find the model like gold"
-    regained = [e for e in recovery if _on_the_original_side(e)]
-    if regained:
-        return Verdict("suppressed", f"Suppressed: {like}, but {_titles(regained)} bring it back unlike gold{damage}.")
-    if not recovery:
-        return Verdict("removed", f"Removed as far as outputs show: {like}; no recovery attack had power{damage}.")
-    return Verdict("removed", f"Removed: {like}, and no attack with power brings it back{damage}.")
+    judged = Judgement(metrics, attacks, policy)
+    failed = judged.failed()
+    without = _no_ground(judged, skipped, cautions, unchanged)
+    if without is not None:
+        return Verdict("inconclusive", f"Inconclusive: {without}{_damage(judged)}.", failed)
+    return _on_gaps(judged, failed, unchanged)
 
 
-def average_gap(entries: Sequence[Entry]) -> AverageGap | None:
-    """Return the average gap of the model, of the original and of each gold model; None where a metric is missing."""
-    by_name = {entry.name: entry for entry in entries}
-    four = [by_name[name] for name in AVERAGED if name in by_name and by_name[name].gold]
-    if len(four) < len(AVERAGED):
+def _no_ground(
+    judged: Judgement, skipped: Sequence[Mapping[str, str]], cautions: Sequence[Caution], unchanged: bool
+) -> str | None:
+    """Return why no verdict can be had whatever the values are, None where one can."""
+    invalid = [caution for caution in cautions if caution.invalidates]
+    if invalid:
+        return "; ".join(f"{caution.about} is no valid reference: {caution.sentence}" for caution in invalid)
+    there = {entry.name for entry in (*judged.metrics, *judged.attacks)}
+    reasons = {one["name"]: one["reason"] for one in skipped}
+    asked = [name for name in (*judged.policy.metrics, *judged.policy.attacks) if name not in there]
+    if asked:
+        return f"the policy asks for {asked[0]}, which was not carried out: {reasons.get(asked[0], 'it was left out')}"
+    if judged.deciding or (unchanged and all(entry.finding == "no gold" for entry in judged.metrics)):
         return None
-    gold_count = len(four[0].gold)
-    return AverageGap(
-        value=statistics.fmean(abs(entry.value - statistics.fmean(entry.gold)) for entry in four),
-        original=statistics.fmean(abs(entry.original - statistics.fmean(entry.gold)) for entry in four),
-        gold=tuple(statistics.fmean(_from_others(entry.gold, i) for entry in four) for i in range(gold_count))
-        if gold_count > 1
-        else (),
-    )
+    return _why_no_power(judged)
 
 
-def _from_others(values: Sequence[float], i: int) -> float:
-    return abs(values[i] - statistics.fmean([*values[:i], *values[i + 1 :]]))
+def _on_gaps(judged: Judgement, failed: tuple[str, ...], unchanged: bool) -> Verdict:
+    policy, deciding, damage = judged.policy, judged.deciding, _damage(judged)
+    count, allowed = len(deciding), policy.tolerated * len(deciding)
+    left, beyond = judged.left, judged.beyond
+    if unchanged:
+        return Verdict("not removed", "Not removed: the weights are those of the original.", failed)
+    if len(left) > allowed:
+        share = f"{len(left)} of {count} metrics that decide find the model on the original's side of gold"
+        return Verdict("not removed", f"Not removed: {share} ({_titles(left)}){damage}.", failed)
+    false = f"it is surer of wrong answers than gold ({_titles(judged.replaced)})" if judged.replaced else ""
+    regained = f"{_titles(judged.regained)} brings back more than from gold" if judged.regained else ""
+    if false and not judged.damaged:
+        return Verdict("replaced", f"Replaced: {false}{'; ' + regained if regained else ''}.", failed)
+    if regained:
+        return Verdict("suppressed", f"Suppressed: the outputs changed, but {regained}{damage}.", failed)
+    if judged.damaged:
+        return Verdict("destroyed", f"Destroyed: forgotten together with what should stay{damage}.", failed)
+    if len(left) + len(beyond) > allowed:
+        share = f"{len(beyond)} of {count} metrics that decide find the model on the far side of gold"
+        return Verdict("suppressed", f"Suppressed: {share}, which gives the deletion away ({_titles(beyond)}).", failed)
+    return _passed(judged, failed)
 
 
-def _on_the_original_side(entry: Entry) -> bool:
-    return entry.finding in ("between", "like the original")
+def _passed(judged: Judgement, failed: tuple[str, ...]) -> Verdict:
+    """Return `removed`, or what keeps it from being said."""
+    deciding, recoveries, still = judged.deciding, judged.recoveries, judged.open
+    if len(still) > judged.policy.undetermined * (len(deciding) + len(recoveries)):
+        reason = f"{_titles(still)} may lie within the bound or outside; more gold models or examples would tell"
+        return Verdict("inconclusive", f"Inconclusive: {reason}.", failed)
+    like = f"{len(deciding) - len(judged.left) - len(judged.beyond)} of {len(deciding)} metrics that decide"
+    if len(judged.tried) < judged.policy.recoveries:
+        tried = f"only {len(judged.tried)} attacks were carried out" if judged.tried else "no attack was carried out"
+        reason = f"{like} find the outputs like gold, but {tried}, so that it may only be hidden"
+        return Verdict("inconclusive", f"Inconclusive: {reason}.", failed)
+    if not recoveries:
+        alike = "under the attacks that were tried the original and gold are alike"
+        return Verdict("removed", f"Removed as far as outputs show: {like} find the model like gold; {alike}.", failed)
+    attacks = f"none of {len(recoveries)} attacks with power brings back more than from gold"
+    return Verdict("removed", f"Removed: {like} find the model like gold, and {attacks}.", failed)
 
 
-def _why_inconclusive(metrics: Sequence[Entry]) -> str:
+def _why_no_power(judged: Judgement) -> str:
+    metrics = judged.metrics
     if all(entry.finding == "no gold" for entry in metrics):
         return "there is no gold model to compare with; retrain two or more without the forget set"
     unknown = next((entry.power.reason for entry in metrics if entry.power.has_power is None), None)
-    return unknown or "no metric can tell the original from gold on this forget set"
+    return unknown or "no metric that decides can tell the original from gold on this forget set"
 
 
-def _damage(metrics: Sequence[Entry]) -> str:
+def _damage(judged: Judgement) -> str:
     """Return a clause on what the model is worse at than gold and the original alike, or nothing."""
-    hurt = [entry for entry in metrics if entry.kind == "utility" and entry.goal == "max" and _fall(entry) > 0]
-    clauses = [f"{entry.title} is {100 * _fall(entry):.1f} points below gold and original" for entry in hurt]
+    clauses = [
+        f"{e.title} is {number(fall(e), '%')} points below gold and original"
+        if e.unit == "%"
+        else f"{e.title} is {shown(fall(e), e.unit)} worse than gold and original"
+        for e in judged.damaged
+    ]
     return "; damaged: " + ", ".join(clauses) if clauses else ""
-
-
-def _fall(entry: Entry) -> float:
-    """Return how far the value lies below gold and original; 0 within the reach of a further gold model."""
-    if entry.gold_mean is None or entry.gold_spread is None:
-        return 0.0
-    below = min(entry.original, entry.gold_mean) - entry.value
-    return below if below > reach(entry.gold_spread, len(entry.gold)) else 0.0
 
 
 def _titles(entries: Sequence[Entry], most: int = 3) -> str:
