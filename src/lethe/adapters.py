@@ -41,7 +41,8 @@ def inject(model: nn.Module, targets: Sequence[str], rank: int, alpha: float, dr
     import peft
 
     known = linear_names(model)
-    missing = [name for name in targets if name not in known]
+    whole = {name for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    missing = [name for name in targets if name not in known | whole]
     if missing:
         raise InputError(
             f"the model has no linear layer named '{missing[0]}' to adapt; there are: {', '.join(sorted(known))}"

@@ -156,7 +156,6 @@ METRICS: tuple[Entry, ...] = (
     Entry("holdout_accuracy", f"{_AUDITS}.accuracy:HoldoutAccuracy"),
     Entry("forget_loss", f"{_AUDITS}.accuracy:ForgetLoss"),
     Entry("forget_wrong_confidence", f"{_AUDITS}.false_confidence:ForgetWrongConfidence"),
-    Entry("forget_wrong_confidence", f"{_AUDITS}.false_confidence:ForgetWrongConfidence"),
     Entry("retain_loss", f"{_AUDITS}.accuracy:RetainLoss"),
     Entry("holdout_loss", f"{_AUDITS}.accuracy:HoldoutLoss"),
     Entry("kl_to_gold", f"{_AUDITS}.divergence:KLToGold"),
@@ -186,7 +185,6 @@ METRICS: tuple[Entry, ...] = (
     Entry("forget_rouge", f"{_AUDITS}.answers:ForgetRouge"),
     Entry("forget_truth_ratio", f"{_AUDITS}.truth:ForgetTruthRatio"),
     Entry("truth_preference", f"{_AUDITS}.truth:TruthPreference"),
-    Entry("forget_wrong_probability", f"{_AUDITS}.false_confidence:ForgetWrongProbability"),
     Entry("forget_wrong_probability", f"{_AUDITS}.false_confidence:ForgetWrongProbability"),
     Entry("forget_quality", f"{_AUDITS}.truth:ForgetQuality"),
     Entry("exact_memorization", f"{_AUDITS}.answers:ExactMemorization"),
@@ -218,6 +216,7 @@ ATTACKS: tuple[Entry, ...] = (
     Entry("greedy_coordinate", "lethe.auditing.attacks.greedy_coordinate:GreedyCoordinate"),
     Entry("prefix_extraction", "lethe.auditing.attacks.prefix_extraction:PrefixExtraction"),
     Entry("concept_vectors", "lethe.auditing.attacks.concept_vectors:ConceptVectors", row=11),
+    Entry("watermark", "lethe.auditing.attacks.watermark:WatermarkStrength", row=61),
 )
 
 ATTRIBUTIONS: tuple[Entry, ...] = (Entry("untrac", "lethe.attribution.untrac:Ascent", row=64),)
@@ -225,10 +224,12 @@ ATTRIBUTIONS: tuple[Entry, ...] = (Entry("untrac", "lethe.attribution.untrac:Asc
 BENCHMARKS: tuple[Entry, ...] = (
     Entry("tofu", "lethe.benchmarks.tofu:Tofu", row=18),
     Entry("conceptvectors", "lethe.benchmarks.concept_vectors:ConceptVectors", row=11),
+    Entry("waterdrum", "lethe.benchmarks.waterdrum:Waterdrum", row=61),
     Entry("muse", "lethe.benchmarks.muse:Muse", row=0),
     Entry("rwku", "lethe.benchmarks.rwku:Rwku", row=56),
     Entry("knowundo", "lethe.benchmarks.knowundo:KnowUnDo", row=47),
     Entry("pistol", "lethe.benchmarks.pistol:Pistol", row=52),
+    Entry("semeval", "lethe.benchmarks.semeval:Semeval", row=30),
 )
 
 KINDS: dict[str, tuple[Entry, ...]] = {

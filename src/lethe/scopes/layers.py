@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
+
+from torch import nn
 
 from lethe.errors import ConfigurationError, nearest
 from lethe.scopes.base import Mask, Scope
@@ -26,11 +29,7 @@ class Layers(Scope):
 
     def mask(self, problem: Problem, run: Run) -> Mask:
         """Return the mask; raises ConfigurationError where a pattern matches nothing."""
-        known = [name for name, _ in problem.model.named_parameters()]
-        for pattern in self.names:
-            if not any(fnmatchcase(name, pattern) for name in known):
-                raise ConfigurationError(f"no parameter of the model matches '{pattern}'{nearest(pattern, known)}")
-        return Mask({name: any(fnmatchcase(name, pattern) for pattern in self.names) for name in known})
+        return Mask(matching(self.names, problem.model))
 
 
 @dataclass(frozen=True)
@@ -55,3 +54,12 @@ class LastLayers(Scope):
             for own, _ in module.named_parameters(recurse=False):
                 allowed[f"{name}.{own}" if name else own] = reached
         return Mask(allowed)
+
+
+def matching(patterns: Sequence[str], model: nn.Module) -> dict[str, bool]:
+    """Return for each parameter whether its name matches a pattern; ConfigurationError where one matches nothing."""
+    known = [name for name, _ in model.named_parameters()]
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in known):
+            raise ConfigurationError(f"no parameter of the model matches '{pattern}'{nearest(pattern, known)}")
+    return {name: any(fnmatchcase(name, pattern) for pattern in patterns) for name in known}

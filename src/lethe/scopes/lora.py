@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -12,6 +12,7 @@ from lethe import adapters
 from lethe.errors import ConfigurationError
 from lethe.scopes import fila
 from lethe.scopes.base import Bound, Mask, Scope
+from lethe.scopes.layers import matching
 
 if TYPE_CHECKING:
     from lethe.problem import Problem
@@ -28,7 +29,8 @@ class LoRA(Scope):
         rank: rank of the addition.
         alpha: its scale is alpha / rank.
         dropout: share of the adapter's inputs that is dropped in training.
-        targets: last parts of the names of the linear layers to adapt; empty for all but the head.
+        targets: names of the linear layers to adapt, or their last parts; empty for all but the head.
+        beside: patterns of the model's own parameters that move beside the adapters, as `classifier.*`; needs `merge`.
         merge: add B·A to the weights at the end, so that the result is a model of the original's shape.
         init: `random` begins with A random and B zero; `fila` with the part of each weight that matters for the forget
             set and not for the retain set, which is taken off the weights meanwhile. The result of that is an adapter
@@ -42,6 +44,7 @@ class LoRA(Scope):
     alpha: float = 16.0
     dropout: float = 0.0
     targets: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     merge: bool = False
     init: Literal["random", "fila"] = "random"
     batch_size: int = 2
@@ -49,6 +52,8 @@ class LoRA(Scope):
     def __post_init__(self) -> None:
         if self.rank < 1:
             raise ConfigurationError(f"rank must be at least 1, not {self.rank}")
+        if self.beside and not self.merge:
+            raise ConfigurationError("what moves beside the adapters is no adapter: set merge, or leave out beside")
 
     def mask(self, problem: Problem, run: Run) -> Mask:
         """Raise ConfigurationError: what moves here are weights that the model does not have yet."""
@@ -61,9 +66,14 @@ class LoRA(Scope):
         """Put the adapters into the model and freeze everything else."""
         self.adapt(model, problem, run)
         if self.init == "random":
-            return BoundAdapters(model, self.merge)
+            return BoundAdapters(model, self.merge, self._beside(problem))
         first = fila.begin(model, fila.relative_importance(problem, self.batch_size, run))
         return BoundFila(model, self.merge, problem.model, first)
+
+    def _beside(self, problem: Problem) -> frozenset[str]:
+        """Return the names of the model's own parameters that move."""
+        allowed = matching(self.beside, problem.model) if self.beside else {}
+        return frozenset(name for name, moves in allowed.items() if moves)
 
     def adapt(self, model: nn.Module, problem: Problem, run: Run) -> None:
         """Put the adapters into the model, which computes what it did before."""
@@ -72,14 +82,14 @@ class LoRA(Scope):
 
 
 class BoundAdapters:
-    """Adapters at work in one model; everything else is frozen."""
+    """Adapters at work in one model; everything else but the parameters named is frozen."""
 
     divides = False
 
-    def __init__(self, model: nn.Module, merge: bool) -> None:
+    def __init__(self, model: nn.Module, merge: bool, beside: Collection[str] = ()) -> None:
         self._model, self._merge = model, merge
         model.requires_grad_(False)
-        for parameter in adapters.adapter_parameters(model):
+        for parameter in (*adapters.adapter_parameters(model), *(model.get_parameter(name) for name in beside)):
             parameter.requires_grad_(True)
 
     def restore(self, step: int = 0) -> None:

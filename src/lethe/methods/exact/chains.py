@@ -50,6 +50,10 @@ class Chain:
     start: nn.Module
     links: tuple[Link, ...]
 
+    def first(self, count: int) -> Chain:
+        """Return the chain of the first `count` links."""
+        return Chain(self.name, self.start, self.links[:count])
+
     def keys(self) -> list[str]:
         """Return what the weights after each link are kept under: the examples of it and of all before decide."""
         every = [digest([link.ids for link in self.links[: i + 1]])[:24] for i in range(len(self.links))]
@@ -86,7 +90,10 @@ class Spent:
 
 
 class Weights:
-    """The weights after every link, by key: in memory, or in a folder where a crash loses at most what is in work."""
+    """The weights after every link that differ from the start, by key: in memory, or in a folder.
+
+    In a folder a crash loses at most the chains in work.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
@@ -136,7 +143,7 @@ def grow(chains: Sequence[Chain], weights: Weights, examples: Examples, task: Ta
 
     A link without examples hands on the weights of the one before.
     """
-    works, keys = [], []
+    works, keys, starts = [], [], []
     for chain in chains:
         names = chain.keys()
         done = next((i for i, key in enumerate(names) if key not in weights), len(names))
@@ -147,12 +154,14 @@ def grow(chains: Sequence[Chain], weights: Weights, examples: Examples, task: Ta
         needed = examples.select({name for link in links for name in link.ids})
         works.append(_Work(start, links, needed, task, run.seed))
         keys.append(names[done:])
+        starts.append(models.tensors(chain.start))
     spent = Spent()
     with run.progress.bar("training parts", len(works)) as bar:
-        for names, (found, took) in zip(keys, pool.map(_trained, works), strict=True):
+        for names, first, (found, took) in zip(keys, starts, pool.map(_trained, works), strict=True):
             run.interrupt_point()
             for key, tensors in zip(names, found, strict=True):
-                weights.keep(key, tensors)
+                # What was frozen is kept once, in the start.
+                weights.keep(key, {name: value for name, value in tensors.items() if not value.equal(first[name])})
             spent += took
             bar.advance()
     run.cost.steps += spent.steps
@@ -161,9 +170,9 @@ def grow(chains: Sequence[Chain], weights: Weights, examples: Examples, task: Ta
 
 
 def with_weights(model: nn.Module, tensors: Tensors) -> nn.Module:
-    """Return a copy of the model with these weights, in eval mode."""
+    """Return a copy of the model with these weights in the place of its own, in eval mode."""
     loaded = models.copied(model)
-    models.assign(loaded, tensors)
+    models.assign(loaded, {**models.tensors(model), **tensors})
     return loaded.eval()
 
 

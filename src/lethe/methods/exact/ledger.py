@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lethe.errors import InputError, StorageError, nearest
-from lethe.examples import Examples
+from lethe.examples import Examples, concatenate
 from lethe.store import RunFolder, read_json, write_json
 
 LEDGER = "ledger.json"
@@ -27,6 +27,8 @@ class Ledger:
         ids: everything the service was ever trained on.
         examples: at least those that are left.
         requests: the ids of each deletion, oldest first.
+        rounds: how often everything was trained again because of them.
+        since: the number of requests at the last of these.
         folder: where the ledger is kept, one `ledger.json`; None keeps it in memory.
         facts: what belongs to the service beside it, as plain data.
     """
@@ -36,6 +38,8 @@ class Ledger:
     requests: list[tuple[str, ...]] = field(default_factory=list)
     folder: Path | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    rounds: int = 0
+    since: int = 0
     _busy: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @classmethod
@@ -53,7 +57,8 @@ class Ledger:
         found = read_json(folder / LEDGER)
         try:
             same, content = found["facts"] == dict(facts), found["content"]
-            old = cls(tuple(found["ids"]), examples, [tuple(one) for one in found["requests"]], folder, facts)
+            requests = [tuple(one) for one in found["requests"]]
+            old = cls(tuple(found["ids"]), examples, requests, folder, facts, found["rounds"], found["since"])
         except (KeyError, TypeError):
             raise StorageError(f"{folder / LEDGER}: is no ledger; choose another folder") from None
         if not same:
@@ -78,6 +83,15 @@ class Ledger:
         gone = self.deleted
         return tuple(name for name in self.ids if name not in gone)
 
+    def deleted_since(self) -> frozenset[str]:
+        """Return the ids that were deleted since everything was last trained."""
+        return frozenset(name for request in self.requests[self.since :] for name in request)
+
+    def ids_of_round(self) -> tuple[str, ...]:
+        """Return the ids that everything was last trained on."""
+        gone = {name for request in self.requests[: self.since] for name in request}
+        return tuple(name for name in self.ids if name not in gone)
+
     def check(self, ids: Sequence[str]) -> None:
         """Raise InputError where these ids cannot be deleted: none, one unknown, one twice, or all that is left."""
         if not ids:
@@ -94,18 +108,43 @@ class Ledger:
         if len(gone) + len(ids) == len(self.ids):
             raise InputError("the request deletes all that is left; nothing would remain to answer with")
 
-    def write(self, ids: Sequence[str] = ()) -> None:
-        """Add a request, none where there are no ids, and keep the ledger."""
-        before = self.requests
-        self.requests = [*before, tuple(ids)] if ids else before
-        if self.folder is None:
-            return
-        plain = {"ids": self.ids, "requests": self.requests, "content": self.content(), "facts": dict(self.facts)}
+    def check_new(self, examples: Examples) -> None:
+        """Raise InputError where an id is known already, deleted or not."""
+        known = set(self.ids)
+        twice = next((name for name in examples.ids if name in known), None)
+        if twice is not None:
+            raise InputError(f"'{twice}' was learnt before; give new examples ids of their own")
+
+    def write(self, ids: Sequence[str] = (), trained_again: bool = False, learnt: Examples | None = None) -> None:
+        """Add a request, none where there are no ids, and keep the ledger; it stays as it was where that fails.
+
+        Args:
+            ids: what was deleted.
+            trained_again: whether everything was trained again without it.
+            learnt: what was learnt beside what is known.
+        """
+        before = dict(vars(self))
         try:
-            write_json(self.folder / LEDGER, plain)
-        except StorageError:
-            self.requests = before
+            self.requests = [*self.requests, tuple(ids)] if ids else self.requests
+            if trained_again:
+                self.rounds, self.since = self.rounds + 1, len(self.requests)
+            if learnt is not None:
+                self.ids, self.examples = (*self.ids, *learnt.ids), concatenate(self.examples, learnt)
+            if self.folder is not None:
+                write_json(self.folder / LEDGER, self._plain())
+        except BaseException:
+            vars(self).update(before)
             raise
+
+    def _plain(self) -> dict[str, Any]:
+        return {
+            "ids": self.ids,
+            "requests": self.requests,
+            "rounds": self.rounds,
+            "since": self.since,
+            "content": self.content(),
+            "facts": dict(self.facts),
+        }
 
     @contextmanager
     def request(self) -> Iterator[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from torch import nn
@@ -127,7 +127,7 @@ def _shards_gone(before: Sequence[Chain], now: Sequence[Chain]) -> list[str]:
     return [f"{chain.name} has no examples left and no longer votes" for chain in before if chain.name not in names]
 
 
-def classes_gone(task: Task, examples: Examples, gone: set[str], left: Sequence[str]) -> list[str]:
+def classes_gone(task: Task, examples: Examples, gone: Collection[str], left: Sequence[str]) -> list[str]:
     """Return a note for every class whose last example was among those deleted."""
     if not isinstance(task, Classification):
         return []
