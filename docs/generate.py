@@ -22,6 +22,7 @@ PARTS = {
     "attack": "Attacks",
     "benchmark": "Benchmarks",
     "attribution": "Attribution: which training sets a model owes what it says to",
+    "guide": "Guides: what surveys of the field do in the report and in recommendations",
 }
 PRIVATE = {"lethe.cli", "lethe.__main__", "lethe.demo"}
 """What is reached by the command line and not imported by anybody."""

@@ -232,6 +232,14 @@ BENCHMARKS: tuple[Entry, ...] = (
     Entry("semeval", "lethe.benchmarks.semeval:Semeval", row=30),
 )
 
+GUIDES: tuple[Entry, ...] = (
+    Entry("removal_or_suppression", "lethe.report.suppression:SuppressionTest", row=8),
+    Entry("removal_levels", "lethe.report.levels:RemovalLevels", row=85),
+    Entry("request", "lethe.recommend.request:Request", row=96),
+    Entry("checklist", "lethe.report.checklist:Checklist", row=102),
+)
+"""Surveys, as what their frameworks do here: parts of the report and of `lethe recommend`."""
+
 KINDS: dict[str, tuple[Entry, ...]] = {
     "method": METHODS,
     "scope": SCOPES,
@@ -241,6 +249,7 @@ KINDS: dict[str, tuple[Entry, ...]] = {
     "attack": ATTACKS,
     "benchmark": BENCHMARKS,
     "attribution": ATTRIBUTIONS,
+    "guide": GUIDES,
 }
 
 

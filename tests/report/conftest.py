@@ -58,7 +58,7 @@ EVIDENCE: dict[str, Any] = {
     "attacks": [
         entry(
             "relearn", "Relearn time", "recovery", 4.0, 0.0, [9.0, 11.0], unit="", finding="between",
-            details={"curve": [[0, 0.25], [4, 0.9]]}, original_details={"curve": [[0, 0.97]]},
+            details={"measure": "accuracy", "curve": [[0, 0.25], [4, 0.9]]}, original_details={"curve": [[0, 0.97]]},
             gold_details=[{"curve": [[0, 0.07], [10, 0.92]]}] * 2,
         )
     ],
@@ -76,6 +76,52 @@ EVIDENCE: dict[str, Any] = {
     "files": [],
     "checks": {},
 }  # fmt: skip
+
+
+def told(said: str) -> dict:
+    return {"examples": [{"prompt": "Who was it, in other words?", "answer": "Ada lives in Osk.", "said": said}]}
+
+
+ATTACKED: dict[str, Any] = {
+    "attacks": [
+        *EVIDENCE["attacks"],
+        entry(
+            "rephrasing", "Rephrasing", "recovery", 0.7, 0.9, [0.2, 0.22], before=0.2, recovered=0.625,
+            recovered_interval=[0.5, 0.75],
+            details={
+                "measure": "recall", "before": 0.2, "cost": {"queries": 120, "tokens": 1800, "seconds": 12.0},
+                **told("Osk, I believe."),
+            },
+            original_details=told("In Osk."), gold_details=[told("I do not know."), {}],
+        ),
+        entry(
+            "quantize", "Quantisation", "recovery", 0.2, 0.9, [0.1, 0.12], before=0.25, recovered=-0.1,
+            finding="like gold", details={"before": 0.25, "cost": {"models": 2}, "curve": [[8, 0.24], [4, 0.2]]},
+            original_details={"curve": [[8, 0.95], [4, 0.9]]}, gold_details=[{"curve": [[8, 0.1], [4, 0.11]]}, {}],
+        ),
+    ],
+    "groups": [
+        {
+            "metric": "forget_accuracy", "group": "label = 3", "size": 17, "value": 0.71, "original": 0.9,
+            "gold": [0.06, 0.08], "gold_mean": 0.07, "gap": 0.64, "interval": [0.5, 0.78],
+            "finding": "like the original",
+        }
+    ],
+    "warnings": [
+        {"about": "gold 2", "sentence": "it knows the forget set", "invalidates": True},
+        {"about": "holdout", "sentence": "3 of 40 rows stand in the retain set", "invalidates": False},
+    ],
+    "verdict": {
+        "outcome": "not removed", "sentence": "Not removed.",
+        "failed": ["recovered: Rephrasing brings back 62.5 %, more than 20.0 %"],
+    },
+}  # fmt: skip
+
+
+@pytest.fixture
+def attacked() -> dict[str, Any]:
+    """Evidence with attacks of several kinds, parts of the forget set and warnings."""
+    return copy.deepcopy(EVIDENCE | ATTACKED)
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def test_without_gold_no_gold_is_drawn(evidence):
     drawn = figures.all_figures([evidence])
     assert [figure.name for figure in drawn] == [
         "accuracies",
-        "relearning",
+        "curve-relearn",
         "membership-0",
         "membership-1",
         "layers-weight_distance",
@@ -75,7 +75,7 @@ def test_cost_against_gap_needs_both(evidence):
 
 
 def test_relearning_curves_are_drawn_as_measured(evidence):
-    (figure,) = figures.relearning([evidence])
+    (figure,) = figures.curves([evidence])
     shown = traces(figure)
     assert shown["salun"]["x"] == [0, 4]
     assert shown["salun"]["y"] == pytest.approx([25.0, 90.0])
@@ -88,7 +88,7 @@ def test_models_are_told_apart_by_more_than_their_colour(evidence):
     (figure,) = figures.cost_against_gap([evidence, other])
     symbols = [trace["marker"]["symbol"] for trace in figure.spec["data"]]
     assert len(set(symbols)) == 2
-    (figure,) = figures.relearning([evidence])
+    (figure,) = figures.curves([evidence])
     assert len({traces(figure)[name]["line"]["dash"] for name in ("original", "gold", "salun")}) == 3
 
 
@@ -102,5 +102,24 @@ def test_evidence_without_details_draws_nothing_of_them(evidence):
     evidence["metrics"] = [entry | {"details": {}} for entry in evidence["metrics"]]
     assert figures.membership_scores([evidence]) == []
     assert figures.layer_distances([evidence]) == []
-    assert figures.relearning([evidence | {"attacks": []}]) == []
+    assert figures.curves([evidence | {"attacks": []}]) == []
+    assert figures.brought_back([evidence]) == []
     assert figures.accuracies([evidence | {"metrics": []}]) == []
+
+
+def test_what_attacks_brought_back_is_drawn_as_shares_even_below_gold(attacked):
+    (figure,) = figures.brought_back([attacked])
+    assert traces(figure)["salun"]["x"] == ["Rephrasing", "Quantisation"]
+    assert traces(figure)["salun"]["y"] == pytest.approx([62.5, -10.0])
+    low, high = figure.spec["layout"]["yaxis"]["range"]
+    assert low < -10.0
+    assert high > 100.0
+
+
+def test_every_attack_with_a_budget_has_its_curve_over_what_it_spends(attacked):
+    drawn = {figure.name: figure for figure in figures.curves([attacked])}
+    assert set(drawn) == {"curve-relearn", "curve-quantize"}
+    assert drawn["curve-quantize"].spec["layout"]["xaxis"]["title"]["text"] == "bits"
+    assert drawn["curve-relearn"].spec["layout"]["xaxis"]["title"]["text"] == "steps"
+    assert traces(drawn["curve-quantize"])["gold"]["y"] == pytest.approx([10.0, 11.0])
+    assert sum(bool(figure.caption) for figure in drawn.values()) == 1

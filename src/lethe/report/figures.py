@@ -12,6 +12,12 @@ from lethe.report.drawing import GOLD, MODELS, ORIGINAL, SYMBOLS, Figure, bars, 
 from lethe.report.reading import Entry, Evidence, found, names, names_of
 
 SETS = {"forget": ("#c2410c", "solid"), "holdout": ("#2563eb", "dash"), "retain": ("#64748b", "dot")}
+BUDGETS = {
+    "quantize": "bits", "prune": "share of weights cut", "weight_noise": "size of the noise", "logit_lens": "block",
+    "linear_probe": "block", "prefix_extraction": "words given",
+}  # fmt: skip
+"""What the curve of an attack runs over, where that is not steps."""
+
 SAME_SCALE = 5.0
 """How many times the largest distance of a model gold may be, to be drawn on the same axis."""
 
@@ -20,10 +26,11 @@ def all_figures(evidences: Sequence[Evidence]) -> list[Figure]:
     """Return every figure that can be drawn."""
     return [
         *accuracies(evidences),
-        *cost_against_gap(evidences),
-        *relearning(evidences),
+        *brought_back(evidences),
+        *curves(evidences),
         *membership_scores(evidences),
         *layer_distances(evidences),
+        *cost_against_gap(evidences),
     ]
 
 
@@ -129,25 +136,61 @@ def cost_against_gap(evidences: Sequence[Evidence]) -> list[Figure]:
     return [Figure("cost", "Cost against average gap", summary, caption, spec)]
 
 
-def relearning(evidences: Sequence[Evidence]) -> list[Figure]:
-    """Draw how fast each model learns the forgotten examples again, beside original and gold."""
-    measured = list(_with_details(evidences, "attacks", "curve"))
-    if not measured:
+def brought_back(evidences: Sequence[Evidence]) -> list[Figure]:
+    """Draw, an attack a group of bars, which share each attack brought back beyond what it brings out of gold."""
+    known = [n for n in names_of(evidences, "attacks") if any(_share(one, n) is not None for one in evidences)]
+    if not known:
         return []
-    first = measured[0][1]
-    curves = [("original", first["original_details"], ORIGINAL, "dot")]
-    curves += [("gold", details, GOLD, "dash") for details in first["gold_details"][:1]]
-    curves += [(label, e["details"], colour, "solid") for label, e, colour in measured if e["name"] == first["name"]]
+    titles = [next(e["title"] for one in evidences if (e := found(one, "attacks", n))) for n in known]
     traces, words = [], []
-    for label, details, colour, dash in curves:
+    for label, evidence, colour in _coloured(evidences):
+        shares = [_share(evidence, name) for name in known]
+        traces.append(bars(label, titles, shares, colour))
+        words += [f"{title} of {label}: {shown(s, '%')}" for title, s in zip(titles, shares, strict=True)]
+    caption = (
+        "0 is what the same attack brings out of gold, 100 all that the original knew and the model no longer showed. "
+        "Below 0 the attack brought out less than of gold."
+    )
+    values = [100 * s for one in evidences for n in known if (s := _share(one, n)) is not None]
+    ends = [min(-5.0, 1.1 * min(values)), max(105.0, 1.1 * max(values))]
+    spec = drawn(traces, "", "brought back (%)", barmode="group", yaxis_range=ends)
+    return [Figure("recovered", "What each attack brought back", "; ".join(words), caption, spec)]
+
+
+def curves(evidences: Sequence[Evidence]) -> list[Figure]:
+    """Draw, a figure an attack, what came back with a growing budget, beside original and gold."""
+    measured = list(_with_details(evidences, "attacks", "curve"))
+    named = dict.fromkeys(entry["name"] for _, entry, _ in measured)
+    each = [[item for item in measured if item[1]["name"] == name] for name in named]
+    return [_curve(items, i == 0, small=len(each) > 1) for i, items in enumerate(each)]
+
+
+def _curve(measured: Sequence[tuple[str, Entry, str]], explained: bool, small: bool) -> Figure:
+    first = measured[0][1]
+    lines = [("original", first["original_details"], ORIGINAL, "dot")]
+    lines += [("gold", details, GOLD, "dash") for details in first["gold_details"][:1]]
+    lines += [(label, entry["details"], colour, "solid") for label, entry, colour in measured]
+    measure = first["details"].get("measure", "share" if first["unit"] == "%" else first["title"])
+    percents = first["unit"] == "%" or measure in ("accuracy", "probability")
+    traces, words = [], []
+    for label, details, colour, dash in lines:
         if details.get("curve"):
             steps, values = zip(*details["curve"], strict=True)
-            traces.append(line(label, steps, percent(values), colour, dash))
-            words.append(f"{label}: {shown(values[0], '%')} before, {shown(values[-1], '%')} after {steps[-1]} steps")
-    measure = f"forget {first['details'].get('measure', 'accuracy')} (%)"
-    spec = drawn(traces, "steps of fine-tuning on forgotten examples", measure, yaxis_range=[0, 101])
+            traces.append(line(label, steps, percent(values) if percents else values, colour, dash))
+            unit = "%" if percents else ""
+            words.append(f"{label}: {shown(values[0], unit)} before, {shown(values[-1], unit)} after {steps[-1]:g}")
+    spec = drawn(
+        traces, BUDGETS.get(first["name"], "steps"), f"forget {measure}{' (%)' if percents else ''}",
+        height=300 if small else 380, **({"yaxis_range": [0, 101]} if percents else {}),
+    )  # fmt: skip
     caption = "A model that regains the forgotten examples faster than gold learns them had only hidden them."
-    return [Figure("relearning", first["title"], "; ".join(words), caption, spec)]
+    title, shown_once = first["title"], caption if explained else ""
+    return Figure(f"curve-{first['name']}", title, "; ".join(words), shown_once, spec, small=small)
+
+
+def _share(evidence: Evidence, name: str) -> float | None:
+    entry = found(evidence, "attacks", name)
+    return entry["recovered"] if entry is not None else None
 
 
 def _coloured(evidences: Sequence[Evidence]) -> Iterator[tuple[str, Evidence, str]]:

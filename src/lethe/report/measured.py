@@ -1,4 +1,4 @@
-"""The table of what was measured: metrics by kind, one row each, one cell a model."""
+"""The tables of what was measured: metrics by kind, one row each, one cell a model."""
 
 from __future__ import annotations
 
@@ -6,15 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lethe.numbers import number, shown, signed, with_spread
+from lethe.report.attacked import price
 from lethe.report.reading import Entry, Evidence, found, names_of
 
 KINDS = {
-    "forgetting": "Forgetting",
-    "utility": "Utility",
-    "privacy": "Privacy",
-    "distance": "Distance",
-    "recovery": "Recovery",
+    "forgetting": "Forgetting: what the model still says",
+    "utility": "What should stay",
+    "privacy": "Membership: whether it shows that the model was trained on it",
+    "distance": "Distance: where and how far the model moved",
+    "recovery": "Recovery: what its inner states still hold",
 }
+SECTIONS = {
+    "data": ("privacy", "distance"),
+    "efficacy": ("forgetting", "recovery"),
+    "utility": ("utility",),
+}
+"""Which kinds of metrics stand in which section of the page."""
+
+ATTACKS = "Attacks: what could be brought back, and at what cost"
 GOALS = {"gold": "", "max": "higher is better", "min": "lower is better"}
 STANDING = {
     "removed": "good",
@@ -46,6 +55,9 @@ class Cell:
         spreads: the gap in units of the gold models' own spread.
         finding: the audit's word for it.
         standing: colour class of the finding.
+        before: of an attack, the value without it; else empty.
+        recovered: of an attack, the share it brought back; else empty.
+        cost: of an attack, what it took; else empty.
     """
 
     value: str
@@ -53,6 +65,9 @@ class Cell:
     spreads: str
     finding: str
     standing: str
+    before: str = ""
+    recovered: str = ""
+    cost: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,17 +99,21 @@ class Group:
     rows: tuple[Row, ...]
 
 
-def groups(evidences: Sequence[Evidence]) -> list[Group]:
-    """Return the table: the metrics by kind, then the attacks."""
-    by_kind: dict[str, list[Row]] = {title: [] for title in KINDS.values()}
+def sections(evidences: Sequence[Evidence]) -> dict[str, list[Group]]:
+    """Return the tables of each section: the metrics by kind, and the attacks with those of efficacy."""
+    by_kind: dict[str, list[Row]] = {kind: [] for kind in KINDS}
     for name in names_of(evidences, "metrics"):
         entries = [found(evidence, "metrics", name) for evidence in evidences]
-        by_kind[KINDS[_first(entries)["kind"]]].append(_row(entries))
-    attacks = [
-        _row([found(evidence, "attacks", name) for evidence in evidences]) for name in names_of(evidences, "attacks")
-    ]
-    by_kind["Attacks: what came back"] = attacks
-    return [Group(title, tuple(rows)) for title, rows in by_kind.items() if rows]
+        by_kind[_first(entries)["kind"]].append(_row(entries))
+    tables = {
+        section: [Group(KINDS[kind], tuple(by_kind[kind])) for kind in kinds if by_kind[kind]]
+        for section, kinds in SECTIONS.items()
+    }
+    names = names_of(evidences, "attacks")
+    if names:
+        attacked = (_row([found(evidence, "attacks", name) for evidence in evidences]) for name in names)
+        tables["efficacy"].append(Group(ATTACKS, tuple(attacked)))
+    return tables
 
 
 def _first(entries: Sequence[Entry | None]) -> Entry:
@@ -127,7 +146,17 @@ def _cell(entry: Entry) -> Cell:
         spreads=f"{signed(spreads)} spreads" if spreads is not None else "",
         finding=entry["finding"],
         standing=STANDING[entry["finding"]],
+        before=f"{shown(entry['before'], _short(entry['unit']))} without it" if entry["before"] is not None else "",
+        recovered=_recovered(entry),
+        cost=price(entry["details"]),
     )
+
+
+def _recovered(entry: Entry) -> str:
+    if entry["recovered"] is None:
+        return ""
+    share, *ends = (number(value, "%") for value in (entry["recovered"], *(entry["recovered_interval"] or ())))
+    return f"{share} % brought back beyond gold" + (f" [{ends[0]} to {ends[1]}]" if ends else "")
 
 
 def _gap(entry: Entry) -> str:
