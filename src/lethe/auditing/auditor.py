@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from torch import nn
 
+from lethe.auditing import checks
+from lethe.auditing.attacking import Attacker
 from lethe.auditing.attacks.base import Attack
 from lethe.auditing.average_gap import average_gap
-from lethe.auditing.evidence import Entry, Evidence
+from lethe.auditing.evidence import Caution, Entry, Evidence
+from lethe.auditing.groups import on_groups
+from lethe.auditing.leaks import gold_that_saw_some
 from lethe.auditing.measure import Measurements, measure
 from lethe.auditing.measure_text import Asked, measure_text
 from lethe.auditing.metric import Metric, References, Rows, Score
 from lethe.auditing.policy import Policy
+from lethe.auditing.references import gold_that_saw, overlaps, weights_alike
 from lethe.auditing.scoring import Panel, Scores, entry, lacking, metric_seed, require_numbers
 from lethe.auditing.settings import of_parts
 from lethe.auditing.verdict import verdict
@@ -46,6 +51,7 @@ class Auditor:
         resamples: bootstrap samples for confidence intervals.
         texts: most examples of a set of text that are measured.
         new_tokens: most tokens a language model may say to a prompt.
+        groups: column of the data by whose values the metrics are computed as well.
         retrain_seconds: what one gold model took, None where it was given.
     """
 
@@ -60,9 +66,9 @@ class Auditor:
     resamples: int = 200
     texts: int = 400
     new_tokens: int = 100
+    groups: str = ""
     retrain_seconds: float | None = None
     _scores: dict[tuple[str, ...], Scores] = field(default_factory=dict)
-    _attacked: dict[tuple[str, str], Score] = field(default_factory=dict)
 
     def __call__(
         self,
@@ -80,7 +86,12 @@ class Auditor:
         # A gold model that is audited itself is no reference of its own; one that was given twice counts once.
         golds = {key: gold for gold in self.problem.gold if (key := fingerprint(gold)) != own}
         metrics, skipped = self._compute(model, golds, siblings)
-        attacks, failed = self._attack(model, golds)
+        beside = self._references(golds)
+        groups, left = on_groups(
+            self.metrics, self._sets(), self._rows(model), beside, self.run, self.policy, self.groups
+        )
+        attacks, failed = self._attacker(model, golds)
+        warnings = self._warnings(model, golds)
         seconds = retrain_seconds if retrain_seconds is not None else self.retrain_seconds
         return Evidence(
             subject={"name": name, "method": dict(method) if method is not None else None},
@@ -91,12 +102,62 @@ class Auditor:
             cost=_cost(cost, seconds),
             metrics=tuple(metrics),
             attacks=tuple(attacks),
-            skipped=tuple(skipped + failed),
+            skipped=tuple(skipped + failed + left),
             average_gap=average_gap(metrics),
-            verdict=verdict(metrics, attacks, self.policy, skipped=skipped + failed, unchanged=own == original),
+            verdict=verdict(
+                metrics,
+                attacks,
+                self.policy,
+                skipped=skipped + failed,
+                cautions=warnings,
+                unchanged=own == original,
+            ),
             policy=self.policy.to_dict(),
+            warnings=tuple(warnings),
+            groups=tuple(groups),
             settings=self._settings(),
+            checks=self._checks(model, golds),
         )
+
+    def outline(self, siblings: int = 0) -> str:
+        """Return in one line what an audit of one model will do."""
+        golds, more = len(self.problem.gold), len(self.originals) + siblings
+        models = [
+            "unlearned",
+            "original",
+            *([f"{golds} gold"] if golds else []),
+            *([f"{more} further"] if more else []),
+        ]
+        return (
+            f"{2 + golds + more} models ({', '.join(models)}) x {len(self.metrics)} metrics, and {len(self.attacks)} "
+            f"attacks on {2 + golds} of them"
+        )
+
+    @cached_property
+    def _attacker(self) -> Attacker:
+        return Attacker(self.problem, self.attacks, self.run, self.known, self.policy)
+
+    def _named(self, golds: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
+        """Return gold models by what messages call them, in the order they were given."""
+        given = [fingerprint(gold) for gold in self.problem.gold]
+        return {f"gold {given.index(key) + 1}": gold for key, gold in golds.items()}
+
+    def _warnings(self, model: nn.Module, golds: Mapping[str, nn.Module]) -> list[Caution]:
+        given = [fingerprint(gold) for gold in self.problem.gold]
+        rows = {name: self._rows(gold) for name, gold in self._named(golds).items()}
+        return [
+            *weights_alike(fingerprint(model), fingerprint(self.problem.model), given),
+            *overlaps(self.task, self._sets()),
+            *(saw := gold_that_saw(self._rows(self.problem.model), rows)),
+            *(one for one in gold_that_saw_some(self._rows(self.problem.model), rows) if one.about not in _names(saw)),
+        ]
+
+    def _checks(self, model: nn.Module, golds: Mapping[str, nn.Module]) -> dict[str, Any]:
+        """Return what `lethe verify` measures again."""
+        models = {"unlearned": model, "original": self.problem.model, **self._named(golds)}
+        rows = {name: self._rows(one) for name, one in models.items()}
+        ids = checks.sampled(rows["original"], self.run)
+        return {"rows": ids, "values": {name: checks.values(one, ids) for name, one in rows.items()}}
 
     def _settings(self) -> dict[str, Any]:
         return {
@@ -106,6 +167,7 @@ class Auditor:
             "resamples": self.resamples,
             "texts": self.texts,
             "new_tokens": self.new_tokens,
+            "groups": self.groups,
         }
 
     def _parts(self) -> dict[str, Examples | None]:
@@ -133,11 +195,7 @@ class Auditor:
         self, model: nn.Module, golds: Mapping[str, nn.Module], siblings: Sequence[nn.Module]
     ) -> tuple[list[Entry], Skipped]:
         subject = self._rows(model)
-        references = References(
-            original=self._rows(self.problem.model),
-            gold=tuple(self._rows(gold) for gold in golds.values()),
-            originals=tuple(self._rows(one) for one in self.originals),
-        )
+        references = self._references(golds)
         beside = replace(references, siblings=tuple(self._rows(one) for one in siblings))
         panel, seed = Panel(references), metric_seed(self.run)
         found: list[tuple[str, Metric, Score, Scores]] = []
@@ -163,50 +221,22 @@ class Auditor:
         ]
         return entries, skipped
 
+    def _references(self, golds: Mapping[str, nn.Module]) -> References:
+        return References(
+            original=self._rows(self.problem.model),
+            gold=tuple(self._rows(gold) for gold in golds.values()),
+            originals=tuple(self._rows(one) for one in self.originals),
+        )
+
     def _others(self, name: str, metric: Metric, panel: Panel, golds: Mapping[str, nn.Module], seed: int) -> Scores:
         """Return the metric of the original and of gold, computed once for all audited models."""
         if (name, *golds) not in self._scores:
             self._scores[name, *golds] = panel.scores(metric, seed)
         return self._scores[name, *golds]
 
-    def _attack(self, model: nn.Module, golds: Mapping[str, nn.Module]) -> tuple[list[Entry], Skipped]:
-        entries: list[Entry] = []
-        skipped: Skipped = []
-        for name, attack in self.attacks:
-            try:
-                self.problem.require(attack.needs, attack.title)
-                own, original = self._after(name, attack, model), self._after(name, attack, self.problem.model)
-                others = Scores(original, tuple(self._after(name, attack, gold) for gold in golds.values()))
-                require_numbers(attack, own, others)
-                resolution, count = attack.resolution(self.problem), len(self.problem.forget)
-                entries.append(entry(name, attack, own, others, resolution, None, self.policy, count))
-            except LetheError as error:
-                skipped.append({"name": name, "reason": str(error)})
-        return entries, skipped
 
-    def _after(self, name: str, attack: Attack, model: nn.Module) -> Score:
-        """Return the score of one attack on one model, carried out once."""
-        key = (name, fingerprint(model))
-        if key not in self._attacked:
-            self._attacked[key] = attack(model, self.problem, self.run)
-        return self._attacked[key]
-
-
-def with_gold(problem: Problem, count: int, run: Run) -> tuple[Problem, float | None]:
-    """Return the problem with gold models, and the seconds one took.
-
-    Those given are taken as they are (None seconds); where there are none and the problem can retrain, `count` are
-    trained on the retain set, with seeds 1, 2, 3 …
-    """
-    if problem.gold or problem.retrain is None or problem.retain is None or count == 0:
-        return problem, None
-    start, golds = time.perf_counter(), []
-    with run.progress.bar("retraining gold models", count) as bar:
-        for seed in range(1, count + 1):
-            run.interrupt_point()
-            golds.append(problem.retrain(problem.retain, seed))
-            bar.advance()
-    return replace(problem, gold=tuple(golds)), (time.perf_counter() - start) / count
+def _names(cautions: Sequence[Caution]) -> set[str]:
+    return {caution.about for caution in cautions}
 
 
 def _cost(cost: Mapping[str, float] | None, retrain_seconds: float | None) -> dict[str, float | None] | None:

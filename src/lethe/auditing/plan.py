@@ -10,11 +10,13 @@ from typing import Any
 from torch import nn
 
 from lethe.auditing.attacks.base import Attack
-from lethe.auditing.auditor import Auditor, with_gold
+from lethe.auditing.auditor import Auditor
 from lethe.auditing.evidence import Evidence
+from lethe.auditing.groups import check_column
 from lethe.auditing.measure import Measurements
 from lethe.auditing.metric import Metric
 from lethe.auditing.policy import Policy
+from lethe.auditing.retraining import with_gold
 from lethe.auditing.selection import named
 from lethe.errors import ConfigurationError
 from lethe.models import check_finite, copied
@@ -35,6 +37,8 @@ class Audit:
         resamples: bootstrap samples of the examples for confidence intervals; 0 leaves that uncertainty out.
         texts: most examples of a set of text that are measured, a random sample of larger sets.
         new_tokens: most tokens a language model may say to a prompt.
+        groups: column of the data (text or whole numbers) by whose values the metrics are computed as well; the most
+            memorised examples are a group in any case.
         folder: where to keep what was measured, so that an interrupted audit goes on; None keeps it in memory.
     """
 
@@ -45,6 +49,7 @@ class Audit:
     resamples: int = 200
     texts: int = 400
     new_tokens: int = 100
+    groups: str = ""
     folder: Path | None = None
 
     def __call__(
@@ -91,6 +96,8 @@ class Audit:
         task = problem.task
         if not isinstance(task, (Classification, CausalLM)):
             raise ConfigurationError(f"nothing is measured of a {type(task).__name__}; audit another problem")
+        if self.groups:
+            check_column(problem.forget, self.groups)
         metrics, attacks = named("metric", self.metrics, task), named("attack", self.attacks, task)
         problem, seconds = with_gold(problem, self.golds, run)
         if device_of(problem.model) != run.device:
@@ -109,6 +116,7 @@ class Audit:
             resamples=self.resamples,
             texts=self.texts,
             new_tokens=self.new_tokens,
+            groups=self.groups,
             retrain_seconds=seconds,
         )
 

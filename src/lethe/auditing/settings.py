@@ -7,6 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from torch import nn
+
+from lethe.models import fingerprint
+
 
 def plain(value: Any) -> Any:
     """Return a configuration as plain data: a dataclass as its fields beside its `type`, anything unknown by its type.
@@ -29,6 +33,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         # JSON has no infinity.
         return value if math.isfinite(value) else str(value)
+    if isinstance(value, nn.Module):
+        return {"type": type(value).__name__, "weights": fingerprint(value)}
     return type(value).__name__
 
 
