@@ -57,7 +57,7 @@ class Rows:
     def counts(self) -> dict[str, int]:
         """The number of examples of each set."""
         return {name: len(part.ids) for name, part in self.sets.items()} | {
-            name: len(part.ids) for name, part in self.texts.items()
+            name: len(part) for name, part in self.texts.items()
         }
 
     def __getitem__(self, name: str) -> SetRows:

@@ -31,7 +31,7 @@ class TextRows:
         options: whether the wrong answers are the other options of a multiple choice, as where nothing is paraphrased.
         generated: [N] what the model says itself, greedily; empty where nobody asked.
         recall: [N] ROUGE-L recall of that; empty where nobody asked.
-        drawn: positions of a bootstrap sample; None for the rows as they are.
+        drawn: positions of a bootstrap sample or of a group; None for the rows as they are.
     """
 
     ids: tuple[str, ...]
@@ -63,8 +63,8 @@ class TextRows:
         return float(values[~values.isnan()].mean())
 
     def take(self, positions: Tensor) -> TextRows:
-        """Return the bootstrap sample of the rows at these positions."""
-        return replace(self, drawn=positions)
+        """Return the rows at these positions, of the sample where these are one: a bootstrap sample, or a group."""
+        return replace(self, drawn=positions if self.drawn is None else self.drawn[positions])
 
     @property
     def words(self) -> TokenLog:
