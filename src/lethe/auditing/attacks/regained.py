@@ -38,7 +38,7 @@ class Regaining(Attack):
     """
 
     measure: Measure = "probability"
-    examples: int = 200
+    examples: int = 100
 
     unit: ClassVar[str] = "%"
     tasks: ClassVar[tuple[type[Task], ...]] = (Classification, CausalLM)

@@ -143,7 +143,7 @@ class RelearnText(Relearn):
     criterion: Literal["accuracy", "probability", "loss"] = "probability"
     fraction: float = 0.9
     learning_rate: float = 3e-4
-    batch_size: int = 32
+    batch_size: int = 16
     max_steps: int = 60
     evaluate_every: int = 5
     examples: int = 100
