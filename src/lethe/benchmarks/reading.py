@@ -37,6 +37,7 @@ def _texts(value: object) -> bool:
 
 
 TEXT = Kind("text", _text)
+ANY_TEXT = Kind("text, empty or not,", lambda value: isinstance(value, str))
 TEXTS = Kind("list of texts", _texts)
 NUMBER = Kind("whole number", lambda value: isinstance(value, int) and not isinstance(value, bool))
 OBJECT = Kind("object", lambda value: isinstance(value, Mapping) and bool(value))
