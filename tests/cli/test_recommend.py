@@ -9,9 +9,12 @@ import pytest
 
 
 def test_it_says_which_fit_why_and_what_to_run(lethe):
-    shown = lethe(["recommend", "--task", "causal_lm", "--no-retain", "--guarantee", "none", "--budget", "1h"])
+    shown = lethe(
+        ["recommend", "--task", "causal_lm", "--no-retain", "--guarantee", "none", "--budget", "1h", "--top", "99"]
+    )
     assert shown.code == 0
-    assert "1. gradient_ascent: Gradient ascent" in shown.out
+    assert "gradient_ascent: Gradient ascent" in shown.out
+    assert shown.out.startswith("1. ")
     assert (
         "lethe unlearn --model MODEL --forget FORGET --method gradient_ascent --out runs/gradient_ascent" in shown.out
     )
@@ -34,7 +37,9 @@ def test_nothing_that_fits_is_said(lethe):
     shown = lethe(["recommend", "--task", "causal_lm", "--no-retain", "--guarantee", "exact"])
     assert shown.code == 0
     assert "No system of the catalogue fits" in shown.out
-    assert "not retrain: reads retain, which you do not have" in shown.out
+    assert "retrain" in next(
+        line for line in shown.out.splitlines() if line.endswith(": reads retain, which you do not have")
+    )
 
 
 def test_the_command_it_prints_runs_and_the_budget_is_judged_by_this_machine(place, lethe, tmp_path):
@@ -54,6 +59,15 @@ def test_the_command_it_prints_runs_and_the_budget_is_judged_by_this_machine(pla
     assert not any(one["fits"] for one in timed)
 
 
+def test_a_motive_says_what_to_look_at(lethe):
+    shown = lethe(["recommend", "--task", "causal_lm", "--motive", "privacy"])
+    assert "For privacy it has to be shown that nobody can tell" in shown.out
+    assert "prefix_extraction" in shown.out
+    images = json.loads(lethe(["recommend", "--task", "classification", "--motive", "privacy", "--json"]).out)
+    assert "mia_confidence" in images[0]["look_at"]
+    assert "prefix_extraction" not in images[0]["look_at"]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -61,6 +75,7 @@ def test_the_command_it_prints_runs_and_the_budget_is_judged_by_this_machine(pla
         ("--task causal_ml", "did you mean 'causal_lm'"),
         ("--task causal_lm --goal clas", "did you mean 'class'"),
         ("--task causal_lm --guarantee proof", "there is no such guarantee"),
+        ("--task causal_lm --motive privat", "did you mean 'privacy'"),
         ("--task causal_lm --aims removing", "did you mean 'removal'"),
         ("--task causal_lm --budget soon", "expected a duration"),
         ("--task causal_lm --no-retain --retain r.jsonl", "leave out one"),

@@ -12,7 +12,7 @@ import pytest
 from lethe import catalogue
 from lethe.errors import ConfigurationError
 from lethe.methods.descent.npo import NPO
-from lethe.recommend import facts, seconds_of
+from lethe.recommend import EVALUATIONS, facts, seconds_of
 from lethe.run import Run
 from lethe.testing import tiny_problem
 
@@ -83,6 +83,15 @@ def test_approach_follows_what_a_method_works_with():
     assert facts.approach(catalogue.find("method", "task_arithmetic")) == "parameter merging"
     assert facts.approach(catalogue.find("method", "ssd")) == "parameter editing"
     assert facts.approach(Guarded) == "control at inference"
+
+
+@pytest.mark.parametrize("motive", sorted(EVALUATIONS))
+def test_every_motive_names_measurements_that_exist_for_every_task(motive):
+    evaluation = EVALUATIONS[motive]
+    assert set(evaluation.metrics) <= catalogue.entries("metric").keys()
+    assert set(evaluation.attacks) <= catalogue.entries("attack").keys()
+    assert evaluation.of_task("causal_lm")
+    assert not set(evaluation.of_task("classification")) & {"exact_memorization", "prefix_extraction"}
 
 
 @pytest.mark.parametrize("text", ["", "0", "an hour", "1h30x", "-5m", "1:30", "m"])

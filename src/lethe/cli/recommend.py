@@ -13,6 +13,7 @@ from lethe.errors import ConfigurationError, nearest
 
 if TYPE_CHECKING:
     from lethe.recommend import Advice, Request
+    from lethe.recommend.motives import Evaluation
     from lethe.recommend.timing import Pace
 
 TASKS = {"image classifier": "classification", "language model": "causal_lm"}
@@ -29,6 +30,9 @@ def recommend(
     guarantee: Annotated[
         str, typer.Option(help="none, certified (a proven bound) or exact (as if retrained).")
     ] = "none",
+    motive: Annotated[
+        str, typer.Option(help="Why: privacy, copyright, harm, bias or incorrect; says what to look at in the audit.")
+    ] = "",
     aims: Annotated[str, typer.Option(help="removal or suppression; else both.")] = "",
     budget: Annotated[str, typer.Option(help="Time it may take, as 30m or 1h; judged with --model and --forget.")] = "",
     model: Annotated[str, typer.Option(help="The model; its speed here is measured to judge the budget.")] = "",
@@ -49,6 +53,7 @@ def recommend(
     if no_retain and retain:
         raise ConfigurationError("--no-retain says there are no data to keep, --retain names some; leave out one")
     paths = {"model": model, "data": data, "forget": forget, "retain": retain, "holdout": holdout}
+    look = _look(motive)
     request = _request(task or _task_of(model), goal, not no_retain, bool(holdout), guarantee, aims, budget)
     speed = _pace(request, paths)
     if budget and speed is None:
@@ -56,9 +61,14 @@ def recommend(
     advice = advise(request, speed)
     commands = {one.slug: command(one, request, paths) for one in advice if one.fits}
     if as_json:
-        print_json([_plain(one, commands.get(one.slug)) for one in advice])
-    else:
-        _print(advice, commands, top, quiet)
+        seen = list(look.of_task(request.task)) if look else []
+        print_json([{**_plain(one, commands.get(one.slug)), "look_at": seen} for one in advice])
+        return
+    _print(advice, commands, top, quiet)
+    if look and not quiet:
+        named = ", ".join(look.of_task(request.task))
+        where = f"Look at {named} first." if named else "Nothing that an audit of such models measures speaks of that."
+        print(f"For {motive} it has to be shown that {look.words}. {where}")
 
 
 def command(one: Advice, request: Request, paths: Mapping[str, str]) -> str:
@@ -90,6 +100,16 @@ def _request(task: str, goal: str, retain: bool, holdout: bool, guarantee: str, 
             raise ConfigurationError(f"--{name} {value}: there is no such {name}{nearest(value, words)}")
     seconds = seconds_of(budget) if budget else None
     return Request(task=task, retain=retain, holdout=holdout, budget=seconds, **chosen)
+
+
+def _look(motive: str) -> Evaluation | None:
+    """Return what speaks of the motive, None where there is none; raises ConfigurationError for an unknown one."""
+    from lethe.recommend import EVALUATIONS
+
+    known = {str(name): evaluation for name, evaluation in EVALUATIONS.items()}
+    if motive and motive not in known:
+        raise ConfigurationError(f"--motive {motive}: there is no such motive{nearest(motive, known)}")
+    return known.get(motive)
 
 
 def _task_of(model: str) -> str:
