@@ -63,6 +63,7 @@ METHODS: tuple[Entry, ...] = (
     Entry("acu", f"{_EXACT}.acu:ACU", row=77),
     Entry("soup", f"{_EXACT}.soup:Soup", row=97),
     Entry("noisy_gd", f"{_EXACT}.noisy_gd:NoisyGD", row=75),
+    Entry("safe", "lethe.methods.streaming.safe:Safe", row=42),
     Entry("loreun", f"{_DESCENT}.loreun:LoReUn", row=38),
     Entry("l1_sparse", f"{_DESCENT}.l1_sparse:L1Sparse", row=51),
     Entry("salun", f"{_DESCENT}.salun:SalUn", row=70),
@@ -216,6 +217,18 @@ ATTACKS: tuple[Entry, ...] = (
     Entry("greedy_coordinate", "lethe.auditing.attacks.greedy_coordinate:GreedyCoordinate"),
     Entry("prefix_extraction", "lethe.auditing.attacks.prefix_extraction:PrefixExtraction"),
     Entry("concept_vectors", "lethe.auditing.attacks.concept_vectors:ConceptVectors", row=11),
+    Entry("rephrasing", "lethe.auditing.attacks.rephrasing:Rephrasing", row=37),
+    Entry("few_shot", "lethe.auditing.attacks.few_shot:FewShot", row=37),
+    Entry("translation", "lethe.auditing.attacks.translation:Translation", row=37),
+    Entry("eight_methods", "lethe.auditing.attacks.eight_methods:EightMethods", row=29),
+    Entry("true_options", "lethe.auditing.attacks.true_options:TrueOptions", row=29),
+    Entry("step_by_step", "lethe.auditing.attacks.step_by_step:StepByStep", row=20),
+    Entry("reintroduction", "lethe.auditing.attacks.reintroduction:Reintroduction", row=27),
+    Entry("paired_queries", "lethe.auditing.attacks.paired_queries:PairedQueries", row=99),
+    Entry("swapped_options", "lethe.auditing.attacks.swapped_options:SwappedOptions", row=99),
+    Entry("adversarial_probes", "lethe.auditing.attacks.adversarial_probes:AdversarialProbes", row=56),
+    Entry("answer_forms", "lethe.auditing.attacks.answer_forms:AnswerForms", row=2),
+    Entry("nearby_queries", "lethe.auditing.attacks.nearby_queries:NearbyQueries", row=101),
     Entry("watermark", "lethe.auditing.attacks.watermark:WatermarkStrength", row=61),
 )
 
@@ -225,11 +238,13 @@ BENCHMARKS: tuple[Entry, ...] = (
     Entry("tofu", "lethe.benchmarks.tofu:Tofu", row=18),
     Entry("conceptvectors", "lethe.benchmarks.concept_vectors:ConceptVectors", row=11),
     Entry("waterdrum", "lethe.benchmarks.waterdrum:Waterdrum", row=61),
+    Entry("ort", "lethe.benchmarks.ort:Ort", row=2),
     Entry("muse", "lethe.benchmarks.muse:Muse", row=0),
     Entry("rwku", "lethe.benchmarks.rwku:Rwku", row=56),
     Entry("knowundo", "lethe.benchmarks.knowundo:KnowUnDo", row=47),
     Entry("pistol", "lethe.benchmarks.pistol:Pistol", row=52),
     Entry("semeval", "lethe.benchmarks.semeval:Semeval", row=30),
+    Entry("restor", "lethe.benchmarks.restor:Restor", row=22),
 )
 
 GUIDES: tuple[Entry, ...] = (

@@ -7,6 +7,8 @@ import dataclasses
 import pytest
 
 from lethe import catalogue, testing
+from lethe.auditing.attacks.prompts import PromptAttack
+from lethe.auditing.attacks.swapped_options import SwappedOptions
 from lethe.descent import Descent
 from lethe.methods.baselines.finetune import FineTune
 from lethe.methods.baselines.retrain import Retrain
@@ -15,6 +17,8 @@ from lethe.steps import TamperResistance
 from lethe.tasks import Classification
 from lethe.testing.language import tiny_language_problem
 from lethe.worlds.digits import network
+from tests.auditing.prompting import talkers
+from tests.auditing.prompting.writers import Echo
 from tests.domains import Domains
 
 SETTINGS = {
@@ -30,6 +34,10 @@ SETTINGS = {
     ("step", "tamper_resistance"): {"attack_steps": 4},
     ("attack", "relearn"): {"max_steps": 20},
     ("attack", "relearn_text"): {"max_steps": 4, "evaluate_every": 2},
+    ("attack", "few_shot"): {"shots": 2},
+    ("attack", "translation"): {"generator": Echo(), "languages": ("French",)},
+    ("attack", "step_by_step"): {"generator": "template"},
+    ("attack", "nearby_queries"): {"steps": 2},
     ("attack", "watermark"): {"key": 1, "queries": 2, "new_tokens": 4},
     ("scope", "lora"): {"targets": ("hidden",)},
     # Six tokens an answer; and a multiplier that moves from the first step.
@@ -89,6 +97,8 @@ def fitting(kind: str, slug: str, problem: Problem) -> Problem:
     """The problem, or that of text where the part works on nothing else."""
     if slug == "s3t":
         return dataclasses.replace(problem, model=network("vit"))
+    if kind == "attack" and issubclass(catalogue.find(kind, slug), PromptAttack | SwappedOptions):
+        return talkers.problem()
     if slug in WORLDS:
         return WORLDS[slug].problem(gold=(1,))
     alone = slug in SPEAKING_SCOPES if kind == "scope" else Classification not in catalogue.find(kind, slug).tasks

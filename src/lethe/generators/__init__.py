@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from lethe.errors import ConfigurationError
-from lethe.generators.base import Asked, Judge, Way, Writer, asked_of
+from lethe.generators.base import Asked, Instructed, Judge, Way, Writer, asked_of
 from lethe.generators.prompted import ModelWriter, load_writer
 from lethe.generators.templates import TemplateWriter, WordJudge
 
@@ -39,6 +39,7 @@ def writer_of(generator: str | Writer, device: torch.device, who: str) -> tuple[
 
 __all__ = [
     "Asked",
+    "Instructed",
     "Judge",
     "ModelWriter",
     "TemplateWriter",

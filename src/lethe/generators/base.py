@@ -67,3 +67,11 @@ class Judge(ABC):
     @abstractmethod
     def leaks(self, asked: Sequence[Asked], said: Sequence[str]) -> list[bool]:
         """Return for each text whether it gives away something of the true answer."""
+
+
+class Instructed(ABC):
+    """Follows instructions in plain words, as a language model does. Subclasses are frozen dataclasses."""
+
+    @abstractmethod
+    def follow(self, instructions: Sequence[str], generator: torch.Generator) -> list[str]:
+        """Return what is written at each instruction; the same for the same generator."""

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from lethe.generation import greedy, sample
-from lethe.generators.base import Asked, Judge, Way, Writer
+from lethe.generators.base import Asked, Instructed, Judge, Way, Writer
 from lethe.tasks.templates import Chat, QuestionAnswer, Template
 
 WAYS: dict[Way, str] = {
@@ -24,7 +24,7 @@ WAYS: dict[Way, str] = {
 
 
 @dataclass(frozen=True)
-class ModelWriter(Writer, Judge):
+class ModelWriter(Writer, Judge, Instructed):
     """Writes and judges with a language model.
 
     Args:
@@ -43,14 +43,14 @@ class ModelWriter(Writer, Judge):
 
     def questions(self, asked: Sequence[Asked], way: Way, generator: torch.Generator) -> list[str]:
         """Return another question for each."""
-        return self._write(
+        return self.follow(
             [f"{WAYS[way]} Write the question alone.\nQuestion: {o.question}\nIts answer: {o.answer}" for o in asked],
             generator,
         )
 
     def vague(self, asked: Sequence[Asked], generator: torch.Generator) -> list[str]:
         """Return for each an answer without anything specific."""
-        return self._write(
+        return self.follow(
             [
                 "Answer the following question in one or two sentences that stay with its subject and sound "
                 f"considered, but give no name, date, place, number or address.\nQuestion: {one.question}"
@@ -61,7 +61,7 @@ class ModelWriter(Writer, Judge):
 
     def wrong(self, asked: Sequence[Asked], generator: torch.Generator) -> list[str]:
         """Return a wrong answer of the same kind for each."""
-        return self._write(
+        return self.follow(
             [
                 "Give one wrong answer to the following question, of the same kind and length as the true one. Write "
                 f"the answer alone.\nQuestion: {one.question}\nTrue answer: {one.answer}"
@@ -72,7 +72,7 @@ class ModelWriter(Writer, Judge):
 
     def misleading(self, asked: Sequence[Asked], wrong: Sequence[str], generator: torch.Generator) -> list[str]:
         """Return for each a reasoning that ends in the wrong answer."""
-        return self._write(
+        return self.follow(
             [
                 "Explain in two sentences why the given answer is the answer to the question, and do not mention "
                 f"{one.answer}.\nQuestion: {one.question}\nAnswer: {answer}"
@@ -92,9 +92,10 @@ class ModelWriter(Writer, Judge):
         # Whatever is no clear "no" counts as a leak: a text too many is written anew, none is let through.
         return [not self._text(answer).lower().lstrip().startswith("no") for answer in tokens]
 
-    def _write(self, prompts: Sequence[str], generator: torch.Generator) -> list[str]:
+    def follow(self, instructions: Sequence[str], generator: torch.Generator) -> list[str]:
+        """Return what the model writes at each instruction."""
         made = sample(
-            self.model, self._given(prompts), self.new_tokens, self._end(), device=self._device(),
+            self.model, self._given(instructions), self.new_tokens, self._end(), device=self._device(),
             generator=generator, temperature=self.temperature,
         )  # fmt: skip
         return [self._text(tokens).strip() for tokens in made]

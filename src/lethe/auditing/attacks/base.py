@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from torch import nn
 
+from lethe.auditing.measure import Measurements
 from lethe.auditing.metric import Score
 from lethe.problem import Problem
 from lethe.run import Run
@@ -51,6 +52,17 @@ class Attack(ABC):
         Raises:
             AuditIncomplete: what the attack needs was not named (a generator, a judge, another data set).
         """
+
+    def measured(self, model: nn.Module, problem: Problem, run: Run, known: Measurements) -> Score:
+        """Return the same as a call; attacks that ask models override it and look up what was asked before.
+
+        Args:
+            model: the model under attack.
+            problem: what was to be forgotten.
+            run: seed, device and progress.
+            known: earlier measurements, which are looked up first and added to.
+        """
+        return self(model, problem, run)
 
     def resolution(self, problem: Problem) -> float:
         """Return the smallest difference that means anything, the least spread gold models are credited with."""
