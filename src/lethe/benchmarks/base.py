@@ -60,12 +60,14 @@ class Benchmark(ABC):
             target, and there is no gold but a model the user names.
         corrupts: whether what is to be forgotten overwrites what the given model knew: the target is the given model
             after training on the forget rows alone, and gold is the given model itself.
+        template: how prompt and answer become text where the user does not say; empty chooses by tokenizer.
     """
 
     title: ClassVar[str]
     hub: ClassVar[str] = ""
     trains: ClassVar[bool] = True
     corrupts: ClassVar[bool] = False
+    template: ClassVar[str] = ""
 
     @abstractmethod
     def read(self, source: str) -> BenchmarkData:

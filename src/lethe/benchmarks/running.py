@@ -225,7 +225,13 @@ class Bench:
             str(path) if (path := self._file(name)).exists() else None for name in ("forget", "retain", "holdout")
         )
         assert forget is not None
-        given = Inputs(model=model, forget=forget, retain=retain, holdout=holdout, template=self.template)
+        given = Inputs(
+            model=model,
+            forget=forget,
+            retain=retain,
+            holdout=holdout,
+            template=self.template or self.benchmark.template,
+        )
         return given.absolute()
 
 
