@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 from lethe.auditing.measure import Measurements, head_of, layer_weights, units_of
 from lethe.auditing.metric import Rows
+from lethe.auditing.prompting.answers import Answers
 from lethe.auditing.text.rouge import rouge
 from lethe.auditing.text.tokens import TokenLog, joined
 from lethe.auditing.text_rows import TextRows
 from lethe.auditing.token_logs import Pair, token_logs
 from lethe.errors import InputError
 from lethe.examples import Examples
-from lethe.generation import ends_of, greedy
 from lethe.models import fingerprint
 from lethe.run import Run
 from lethe.store import digest
@@ -81,7 +81,7 @@ def measure_text(
     key = digest([fingerprint(model), repr(model), repr(task), contents, what])
     found = known.recall(key)
     if found is None:
-        found = _measured(model, task, sets, run, asked)
+        found = _measured(model, task, sets, run, asked, known)
         known.keep(key, *found)
     texts = {name: _unpack(name, *found, examples) for name, examples in sets.items()}
     groups = units_of(model, task, sets["forget"], run, known) if asked.units else ()
@@ -140,12 +140,12 @@ class _Logs:
 
 
 def _measured(
-    model: nn.Module, task: CausalLM, sets: Mapping[str, Examples], run: Run, asked: Asked
+    model: nn.Module, task: CausalLM, sets: Mapping[str, Examples], run: Run, asked: Asked, known: Measurements
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return everything measured as tensors and facts, each under `set/name`."""
     rows = {name: _rows(task, examples) for name, examples in sets.items()}
     logs = _Logs.measured(model, task, rows, run, asked)
-    texts = _generated(model, task, {name: rows[name] for name in sets if name in asked.generated}, run, asked)
+    texts = _generated(model, task, {name: rows[name] for name in sets if name in asked.generated}, run, asked, known)
     tensors: dict[str, Tensor] = {}
     facts: dict[str, Any] = {"generated": texts}
     for name, examples in sets.items():
@@ -194,24 +194,18 @@ def _wrong(logs: _Logs, rows: Sequence[_Row]) -> Tensor:
 
 
 def _generated(
-    model: nn.Module, task: CausalLM, rows: Mapping[str, Sequence[_Row]], run: Run, asked: Asked
+    model: nn.Module,
+    task: CausalLM,
+    rows: Mapping[str, Sequence[_Row]],
+    run: Run,
+    asked: Asked,
+    known: Measurements,
 ) -> dict[str, list[str]]:
     """Return what the model says greedily after the prompts of each set; nothing where a prompt has no token."""
-    prompts = list(dict.fromkeys(row.said[0] for some in rows.values() for row in some if row.said[0]))
+    prompts = list(dict.fromkeys(row.said[0] for some in rows.values() for row in some))
     limits = [_limit(len(prompt), task.context, asked) for prompt in prompts]
-    said: dict[tuple[int, ...], str] = {}
-    size = 256  # prompts between two looks at the clock
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    ends = ends_of(model, task.tokenizer)
-    with run.progress.bar("generating answers", len(prompts)) as bar:
-        for first in range(0, len(order), size):
-            run.interrupt_point()
-            some = order[first : first + size]
-            found = greedy(model, [prompts[i] for i in some], [limits[i] for i in some], ends, device=run.device)
-            for i, tokens in zip(some, found, strict=True):
-                said[prompts[i]] = task.tokenizer.decode(tokens, skip_special_tokens=True).strip()
-            bar.advance(len(some))
-    return {name: [said.get(row.said[0], "") for row in some] for name, some in rows.items()}
+    said = dict(zip(prompts, Answers(model, task, run, known).texts(prompts, limits), strict=True))
+    return {name: [said[row.said[0]] for row in some] for name, some in rows.items()}
 
 
 def _limit(given: int, context: int, asked: Asked) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lethe.auditing.measure import Measurements
 from lethe.auditing.token_logs import Pair, token_logs
-from lethe.generation import greedy
+from lethe.generation import ends_of, greedy
 from lethe.models import fingerprint
 from lethe.run import Run
 from lethe.store import digest
@@ -44,7 +44,7 @@ class Answers:
             limits: most tokens of each answer.
         """
         table = self._table("answers")
-        ends = ends_of(self._model, self._task)
+        ends = ends_of(self._model, self._task.tokenizer)
         longest: dict[Prompt, int] = {}
         for prompt, limit in zip(prompts, limits, strict=True):
             longest[prompt] = max(limit, longest.get(prompt, 0))
@@ -85,14 +85,6 @@ class Answers:
     def _table(self, what: str) -> dict[str, Any]:
         found = self._known.recall(self._named(what))
         return dict(found[1]) if found else {}
-
-
-def ends_of(model: nn.Module, task: CausalLM) -> list[int]:
-    """Return the tokens that end an answer: the tokenizer's, and those the model's own generation stops at."""
-    generation: Any = getattr(model, "generation_config", None)
-    own = generation.eos_token_id if generation is not None else None
-    ends = [task.tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])]
-    return [end for end in dict.fromkeys(ends) if end is not None]
 
 
 def _enough(tokens: list[int] | None, limit: int, ends: Sequence[int]) -> bool:
