@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Self
 
 from lethe.auditing.settings import plain
 from lethe.errors import ConfigurationError
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 SHARE = "share"
 UNITS = ("%", "nats", SHARE)
-Kind = Literal["forgetting", "utility", "privacy", "distance", "recovery"]
 
 
 def _bounds() -> dict[str, float]:
@@ -120,6 +119,15 @@ class Policy:
     def to_dict(self) -> dict[str, Any]:
         """Return the policy as plain data."""
         return {name: value for name, value in plain(self).items() if name != "type"}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        """Return the policy that `to_dict` described; raises ConfigurationError where it described none."""
+        fields: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in value.items()}
+        try:
+            return cls(**fields)
+        except (TypeError, AttributeError, ValueError) as error:
+            raise ConfigurationError(f"this is no policy ({error})") from None
 
 
 DEFAULT = Policy()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from lethe.problem import Problem
     from lethe.sources import Inputs
+    from lethe.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Subject:
         originals: folders of further models trained on everything.
         siblings: folders of further models unlearned in the same way.
         retrain_seconds: what retraining takes; None where nobody measured it.
+        run: the run folder that made it, where there is one.
     """
 
     name: str
@@ -38,6 +40,14 @@ class Subject:
     originals: tuple[str, ...] = ()
     siblings: tuple[str, ...] = ()
     retrain_seconds: float | None = None
+    run: Path | None = None
+
+    def task(self) -> type[Task]:
+        """Return the kind of task that models of its kind have."""
+        from lethe.sources.kinds import kind_of
+        from lethe.tasks import CausalLM, Classification
+
+        return CausalLM if kind_of(self.inputs.model) == "language model" else Classification
 
 
 def of_run(run: Path, model: str, original: str, named: Mapping[str, Any]) -> Subject:
@@ -59,7 +69,7 @@ def of_run(run: Path, model: str, original: str, named: Mapping[str, Any]) -> Su
         raise StorageError(f"{run}: the run is not done ({record['status']}); finish it with the same lethe unlearn")
     inputs = Inputs.from_dict(record["inputs"], f"{run / RECORD}")
     instead = {**named, **({"model": original} if original else {})}
-    return Subject(run.resolve().name, str(folder.model), dataclasses.replace(inputs, **instead), record)
+    return Subject(run.resolve().name, str(folder.model), dataclasses.replace(inputs, **instead), record, run=run)
 
 
 def of_folders(model: str, original: str, named: Mapping[str, Any]) -> Subject:
