@@ -28,6 +28,7 @@ SETTINGS = {
     ("method", "prune_then_unlearn"): {"method": FineTune(epochs=2), "train_epochs": 4, "rewind_epoch": 2},
     ("method", "sisa"): {"shards": 2, "epochs": 2},
     ("method", "noisy_gd"): {"steps": 20, "epsilon": 1e6},
+    ("method", "safe"): {"steps": 3},
     ("method", "soup"): {"shards": 2, "epochs": 1},
     ("method", "s3t"): {"shards": 2, "slices": 2, "orders": 1, "epochs": 1},
     ("method", "tar"): {"safeguard_epochs": 1, "step": TamperResistance(attack_steps=4, rates=(1e-4, 1e-3))},

@@ -18,7 +18,7 @@ from lethe.methods.base import settings
 from lethe.methods.exact.chains import Weights
 from lethe.methods.exact.ledger import Ledger
 from lethe.methods.exact.ridge import Ridge
-from lethe.methods.exact.service import Deletion, Exact, Service
+from lethe.methods.exact.service import Deletable, Deletion, Service
 from lethe.methods.exact.sharded import WEIGHTS, classes_gone
 from lethe.models import copied, fingerprint
 from lethe.pool import Pool
@@ -27,7 +27,7 @@ from lethe.tasks import Classification, Task, as_classification
 
 
 @dataclass(frozen=True, kw_only=True)
-class ACU(Exact):
+class ACU(Deletable):
     """Analytic continual unlearning: the head is the ridge solution, and stays it, whatever is learnt or deleted.
 
     Everything before the head is frozen; the head becomes W = (XᵀX + γI)⁻¹ XᵀY, X the features and Y the classes one

@@ -19,7 +19,7 @@ from lethe.methods.base import settings
 from lethe.methods.exact.chains import Weights
 from lethe.methods.exact.ledger import Ledger
 from lethe.methods.exact.renyi import Langevin, approximate
-from lethe.methods.exact.service import Deletion, Exact, Service
+from lethe.methods.exact.service import Deletable, Deletion, Service
 from lethe.methods.exact.sharded import WEIGHTS, classes_gone
 from lethe.models import copied, fingerprint
 from lethe.pool import Pool
@@ -31,7 +31,7 @@ LIPSCHITZ, SMOOTHNESS = math.sqrt(2), 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoisyGD(Exact):
+class NoisyGD(Deletable):
     """Data deletion by noisy gradient descent: certified closeness to a release that never saw the record.
 
     The head is trained on frozen features by θ ← θ - η ∇L(θ) + √(2η) ξ, ξ ~ N(0, σ² I), where

@@ -19,7 +19,7 @@ from lethe.methods.baselines.finetune import FineTune
 from lethe.methods.exact.chains import Chain, Link, Spent, Weights, grow, with_weights
 from lethe.methods.exact.ledger import Ledger
 from lethe.methods.exact.orders import Order, cyclic, matched
-from lethe.methods.exact.service import Deletion, Exact, Service
+from lethe.methods.exact.service import Deletable, Deletion, Service
 from lethe.methods.exact.sharded import WEIGHTS, classes_gone, place
 from lethe.models import fingerprint
 from lethe.pool import Local, Pool
@@ -29,7 +29,7 @@ from lethe.tasks import Classification, Task
 
 
 @dataclass(frozen=True, kw_only=True)
-class S3T(Exact):
+class S3T(Deletable):
     """Sequence-aware sharded sliced training: deletion switches off the adapters that saw the example; nothing trains.
 
     The model as it is, which must never have seen the examples, stays frozen. Each shard has L slices and B copies,

@@ -61,7 +61,7 @@ class Service(ABC):
         """Return what predicts now, in eval mode."""
 
 
-class Exact(Method):
+class Deletable(Method):
     """A way of training that can be taken back exactly. Subclasses are frozen dataclasses."""
 
     exactness: ClassVar[str] = "exact"

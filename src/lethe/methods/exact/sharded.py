@@ -15,7 +15,7 @@ from lethe.examples import Examples
 from lethe.methods.base import settings
 from lethe.methods.exact.chains import Chain, Spent, Weights, grow, with_weights
 from lethe.methods.exact.ledger import Ledger
-from lethe.methods.exact.service import Deletion, Exact, Service
+from lethe.methods.exact.service import Deletable, Deletion, Service
 from lethe.models import fingerprint
 from lethe.pool import Local, Pool
 from lethe.run import Run
@@ -24,7 +24,7 @@ from lethe.tasks import Classification, Task
 WEIGHTS = "weights"
 
 
-class Sharded(Exact):
+class Sharded(Deletable):
     """A system that trains chains on parts of the data. A subclass says which chains, and what predicts."""
 
     @abstractmethod

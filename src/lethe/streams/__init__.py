@@ -1,0 +1,1 @@
+"""Streams: deletion requests that arrive one after the other, and what becomes of a model that answers them."""
