@@ -77,7 +77,7 @@ def test_what_was_not_measured_is_never_a_pass():
     assert answers(nothing) == ["not known"] * 6
     near = Evidence.from_json({**RETRAINED.to_json(), "metrics": RETRAINED.to_json()["metrics"][:3]})
     check = Checklist()(near)[3]
-    assert (check.answer, check.reason) == ("not known", "nothing was measured far from it")
+    assert (check.answer, check.reason) == ("not known", "nothing with power was measured far from it")
 
 
 def test_efficiency_is_beside_retraining():
@@ -170,6 +170,14 @@ def test_without_power_or_gold_a_line_neither_passes_nor_fails():
     assert found["mia_confidence"] == "not known"
 
 
+def test_a_bound_that_no_model_could_exceed_is_no_pass():
+    raw = RETRAINED.to_json()
+    raw["metrics"][2]["bound"] = raw["metrics"][3]["bound"] = 0.99
+    wide = Evidence.from_json(raw)
+    assert Checklist()(wide)[3].answer == "not known"
+    assert {line.answer for line in policing.lines(wide) if line.key.startswith("utility")} == {"no power"}
+
+
 def test_what_the_policy_asks_for_has_to_be_there():
     raw = RETRAINED.to_json()
     raw["policy"] = {"metrics": ["forget_accuracy", "u_lira"], "attacks": {"quantize": {}}}
@@ -185,3 +193,12 @@ def test_replies_stand_beside_those_of_original_and_gold(attacked):
     assert dict(exchange.said) == {"original": "In Osk.", "gold": "I do not know.", "salun": "Osk, I believe."}
     attacked["attacks"][1]["gold_details"][0]["examples"] = []
     assert dict(interviews([attacked])[0].exchanges[0].said)["gold"] == "–"
+
+
+def test_few_exchanges_are_shown_and_those_that_can_be_compared_first(attacked):
+    asked = [{"prompt": f"{i}?", "answer": "a", "said": "b"} for i in range(9)]
+    attacked["attacks"][1]["details"]["examples"] = asked
+    attacked["attacks"][1]["original_details"]["examples"] = asked[7:]
+    exchanges = interviews([attacked])[0].exchanges
+    assert len(exchanges) == 6
+    assert [one.prompt for one in exchanges[:2]] == ["7?", "8?"]

@@ -9,6 +9,9 @@ from typing import Any
 from lethe.numbers import NOTHING, duration
 from lethe.report.reading import Evidence, found, names, names_of
 
+MOST = 6
+"""Exchanges an attack, of all models together."""
+
 LONGEST = 400
 """Characters of a text that are shown; a page that quotes whole documents is read by nobody."""
 
@@ -59,7 +62,9 @@ def interviews(evidences: Sequence[Evidence]) -> list[Interview]:
             for prompt, answer in asked.items()
         )
         if exchanges:
-            given.append(Interview(first["title"], exchanges))
+            # Those that most models were asked first: what cannot be compared says little.
+            known = sorted(exchanges, key=lambda one: sum(said == NOTHING for _, said in one.said))
+            given.append(Interview(first["title"], tuple(known[:MOST])))
     return given
 
 

@@ -83,12 +83,19 @@ class Checklist:
     def _utility(self, judged: Judgement) -> tuple[Answer, str]:
         if judged.damaged:
             return "fail", f"{_titles(judged.damaged)} fell below gold and original"
-        measured = [e for e in judged.metrics if e.kind == "utility" and e.gold_mean is not None]
+        measured = [e for e in judged.metrics if e.kind == "utility" and could_fail(e)]
         near, far = ([e for e in measured if e.name.startswith(parts)] for parts in (self.near, self.far))
         if not near or not far:
             missing = "near the forget set" if not near else "far from it"
-            return "not known", f"nothing was measured {missing}" if measured else "nothing was measured beside gold"
+            return "not known", f"nothing with power was measured {missing}" if measured else "nothing had power"
         return "pass", f"{len(near)} measured near, {len(far)} far"
+
+
+def could_fail(entry: Entry) -> bool:
+    """Return whether a metric of utility could tell a model that lost everything: with a bound that wide none could."""
+    if entry.gold_mean is None or entry.bound is None:
+        return False
+    return entry.goal != "max" or entry.bound < min(entry.original, entry.gold_mean)
 
 
 def policy_of(evidence: Evidence) -> Policy:

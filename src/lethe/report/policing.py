@@ -8,7 +8,7 @@ from lethe.auditing.evidence import Entry, Evidence
 from lethe.auditing.judgement import Judgement, fall
 from lethe.auditing.policy import Policy
 from lethe.numbers import number, shown
-from lethe.report.checklist import policy_of
+from lethe.report.checklist import could_fail, policy_of
 
 STANDING = {"pass": "good", "fail": "bad", "undetermined": "mute", "no power": "mute", "not known": "mute"}
 
@@ -72,7 +72,7 @@ def _fall(entry: Entry, judged: Judgement) -> Line:
     if entry.gold_mean is None or entry.bound is None:
         return Line(judged.policy.line_of(entry), entry.title, "no gold to compare with", "", "not known")
     found = f"{_size(max(0.0, fall(entry)), entry)} worse than gold and original"
-    answer = "fail" if entry in judged.damaged else "pass"
+    answer = "fail" if entry in judged.damaged else "pass" if could_fail(entry) else "no power"
     return Line(judged.policy.line_of(entry), entry.title, found, _size(entry.bound, entry), answer)
 
 
