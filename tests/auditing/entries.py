@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lethe.auditing.evidence import Entry
+from lethe.auditing.evidence import Entry, GroupEntry
 from lethe.auditing.power import Finding, Power
 
 
@@ -29,3 +29,8 @@ def false_confidence(gap: float, half: float = 0.05, **other: Any) -> Entry:
     """Confidence in wrong answers, so far above gold's."""
     values = {"title": "Confidence in wrong answers", "gap": gap, "interval": (gap - half, gap + half), "bound": 0.05}
     return an_entry("forget_wrong_probability", "beyond gold", "forgetting", **{**values, **other})
+
+
+def on_group(metric: str, finding: Finding, gap: float = 0.7, group: str = "person = Ann") -> GroupEntry:
+    """A metric on a part of the forget set, whose original lies 0.8 from gold."""
+    return GroupEntry(metric, group, 20, 0.1 + gap, 0.9, (0.1, 0.1), 0.1, gap, (gap - 0.1, gap + 0.1), finding)

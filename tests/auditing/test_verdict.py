@@ -10,7 +10,7 @@ from lethe.auditing.evidence import OUTCOMES, Caution, Entry, Outcome, Verdict
 from lethe.auditing.policy import Policy
 from lethe.auditing.power import Finding, Power
 from lethe.auditing.verdict import verdict
-from tests.auditing.entries import an_entry, false_confidence, utility
+from tests.auditing.entries import an_entry, false_confidence, on_group, utility
 
 
 def behaviour(*findings: Finding) -> list[Entry]:
@@ -177,6 +177,23 @@ def test_damage_does_not_hide_what_is_left_or_comes_back() -> None:
 def test_an_attacker_on_membership_does_not_save_a_destroyed_model() -> None:
     guess = an_entry("mia", "between", "privacy")
     assert verdict([*behaviour(*["beyond gold"] * 4), guess, utility(0.1)], [HELD]).outcome == "destroyed"
+
+
+def test_a_group_that_was_left_behind_fails_where_the_average_passes() -> None:
+    metrics = [*behaviour(*["like gold"] * 3), utility(0.98)]
+
+    def judged(*findings: Finding, gap: float = 0.7, policy: Policy = Policy()) -> Verdict:  # noqa: B008
+        groups = [on_group(f"metric {i}", finding, gap) for i, finding in enumerate(findings)]
+        return verdict(metrics, [HELD], policy, groups=groups)
+
+    found = judged("like the original", "between", "no power")
+    assert found.outcome == "not removed"
+    assert "person = Ann (2 of 2 metrics)" in found.sentence
+    assert found.failed == ("groups: 2 of 2 metrics find person = Ann at least 50.0 % of the way to the original",)
+    assert judged("between", "like gold", "like gold").outcome == "removed", "one metric by chance"
+    assert judged("between", "between", "between", gap=0.2).outcome == "removed", "a quarter of the way"
+    assert judged("no power", "no power", "no power").outcome == "removed"
+    assert judged("between", "between", policy=Policy(groups=1.5)).outcome == "removed"
 
 
 def test_wrong_answers_count_only_well_above_gold_and_in_a_model_that_is_whole() -> None:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lethe.auditing.policy import Policy
-from lethe.auditing.records import Entry
+from lethe.auditing.records import Entry, GroupEntry
 from lethe.numbers import number, shown
+
+_SILENT = ("no power", "no gold")
 
 
 @dataclass(frozen=True)
@@ -19,11 +21,13 @@ class Judgement:
         metrics: the entries of metrics.
         attacks: those of attacks.
         policy: what decides.
+        groups: the metrics on parts of the forget set.
     """
 
     metrics: Sequence[Entry]
     attacks: Sequence[Entry]
     policy: Policy
+    groups: Sequence[GroupEntry] = ()
 
     @cached_property
     def deciding(self) -> list[Entry]:
@@ -35,10 +39,34 @@ class Judgement:
         """Those that find the model on the original's side, beyond the bound.
 
         Of a damaged model only those of forgetting count: what an attacker on membership says of a model that answers
-        nothing any more is chance.
+        nothing any more is chance. So is a forget accuracy above gold's in a model that has lost half of what should
+        stay: there only those count that find it like the original.
         """
         found = [e for e in self.deciding if on_the_original_side(e)]
+        if self.wrecked:
+            found = [e for e in found if e.finding == "like the original"]
         return [e for e in found if e.kind == "forgetting"] if self.damaged else found
+
+    @cached_property
+    def left_groups(self) -> dict[str, tuple[int, int]]:
+        """The groups that most deciding metrics with power find near the original: how many do, and of how many.
+
+        One metric on one of many groups misses its bound by chance; a group that leaked shows in most of them.
+        """
+        if self.policy.groups >= 1:
+            return {}
+        kinds = {entry.name: entry.kind for entry in self.metrics}
+        found: dict[str, tuple[int, int]] = {}
+        for entry in self.groups:
+            if self.policy.decides(entry.metric, kinds.get(entry.metric, "")) and entry.finding not in _SILENT:
+                near, of = found.get(entry.group, (0, 0))
+                found[entry.group] = near + self._near(entry), of + 1
+        return {group: (near, of) for group, (near, of) in found.items() if 2 * near > of}
+
+    def _near(self, entry: GroupEntry) -> bool:
+        if entry.gap is None or entry.gold_mean is None or not on_the_original_side(entry):
+            return False
+        return entry.gap / (entry.original - entry.gold_mean) >= self.policy.groups
 
     @cached_property
     def beyond(self) -> list[Entry]:
@@ -66,6 +94,12 @@ class Judgement:
         return [e for e in self.metrics if e.kind == "utility" and e.bound is not None and fall(e) > e.bound]
 
     @cached_property
+    def wrecked(self) -> bool:
+        """Whether a share of what should stay fell by more than half."""
+        shares = [e for e in self.damaged if e.unit == "%" and e.goal == "max" and e.gold_mean is not None]
+        return any(e.value < min(e.original, e.gold_mean or 0.0) / 2 for e in shares)
+
+    @cached_property
     def replaced(self) -> list[Entry]:
         """The metrics of confidence in wrong answers that lie above gold by more than the bound."""
         return [e for e in self.metrics if e.name in self.policy.replaced and self._false(e)]
@@ -85,12 +119,17 @@ class Judgement:
             f"more than {_size(e.bound or 0.0, e)}"
             for e in self.damaged
         )
+        parts = (
+            f"groups: {near} of {of} metrics find {group} at least {number(self.policy.groups, '%')} % "
+            "of the way to the original"
+            for group, (near, of) in self.left_groups.items()
+        )
         false = (
             f"replaced.{e.name}: {e.title} is {_size(e.gap or 0.0, e)} above gold, "
             f"more than {_size(self.policy.replaced[e.name], e)}"
             for e in self.replaced
         )
-        return (*gaps, *back, *hurt, *false)
+        return (*gaps, *parts, *back, *hurt, *false)
 
     def _enough(self, entry: Entry) -> bool:
         if entry.recovered is None:
@@ -112,7 +151,7 @@ class Judgement:
         )
 
 
-def on_the_original_side(entry: Entry) -> bool:
+def on_the_original_side(entry: Entry | GroupEntry) -> bool:
     """Return whether an entry finds the model beyond the bound, on the original's side of gold."""
     return entry.finding in ("between", "like the original")
 

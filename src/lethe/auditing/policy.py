@@ -41,6 +41,8 @@ class Policy:
         tolerated: share of the deciding metrics with power that may miss their bound.
         undetermined: share of what decides that may stay undetermined, its interval across the bound and its value
             outside; where more does, the audit is inconclusive.
+        groups: share of the way from gold to the original from which a part of the forget set (a group of examples)
+            counts as not removed, where most metrics that decide find it so; 1 or more looks at no groups.
         recoveries: fewest attacks and metrics of recovery that have to be carried out before a model is `removed`.
         metrics: metrics that have to be computed, else the audit is inconclusive.
         attacks: attacks that have to be carried out, with their settings (the budget), else it is inconclusive.
@@ -63,6 +65,7 @@ class Policy:
     recovered: float = 0.2
     tolerated: float = 0.0
     undetermined: float = 0.25
+    groups: float = 0.5
     recoveries: int = 1
     metrics: tuple[str, ...] = ()
     attacks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -74,7 +77,7 @@ class Policy:
         named = [
             (f"{part}.{key}", value) for part in ("bounds", "utility", "replaced") for key, value in self._of(part)
         ]
-        for key, value in [*named, ("recovered", self.recovered)]:
+        for key, value in [*named, ("recovered", self.recovered), ("groups", self.groups)]:
             if not (math.isfinite(value) and value > 0):
                 raise ConfigurationError(f"policy: {key} must be greater than 0, not {value}")
         for key, value in (("tolerated", self.tolerated), ("undetermined", self.undetermined)):

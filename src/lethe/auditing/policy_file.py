@@ -23,6 +23,7 @@ _MEANINGS = {
     "recovered": "largest share of the forgotten that an attack may bring back beyond what it brings out of gold",
     "tolerated": "share of the deciding metrics with power that may miss their bound",
     "undetermined": "share of what decides that may stay undetermined before the audit is inconclusive",
+    "groups": "share of the way to the original from which a group of examples counts as not removed",
     "recoveries": "fewest attacks that have to be carried out before anything is called removed",
     "metrics": "metrics that have to be computed, else the audit is inconclusive",
     "attacks": "attacks that have to be carried out, with their budget, as  relearn: {max_steps: 100}",

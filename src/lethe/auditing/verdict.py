@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from lethe.auditing.judgement import Judgement, fall
 from lethe.auditing.policy import DEFAULT, Policy
-from lethe.auditing.records import Caution, Entry, Verdict
+from lethe.auditing.records import Caution, Entry, GroupEntry, Verdict
 from lethe.numbers import number, shown
 
 
@@ -17,16 +17,17 @@ def verdict(
     *,
     skipped: Sequence[Mapping[str, str]] = (),
     cautions: Sequence[Caution] = (),
+    groups: Sequence[GroupEntry] = (),
     unchanged: bool = False,
 ) -> Verdict:
     """Return the outcome; what each means stands in `records.OUTCOMES`.
 
     In this order: `inconclusive` where a reference is invalid, where the policy asks for what was skipped, or where
-    nothing that decides has power; `not removed` where the weights are the original's, or more metrics than tolerated
-    lie on the original's side; `suppressed` where an attack brings it back (`replaced` where the model also states
-    wrong answers and is whole otherwise); `destroyed` where what should stay was lost; `replaced`; `suppressed` where
-    more than tolerated lie beyond gold; `inconclusive` where too much is undetermined or too few attacks were tried;
-    else `removed`.
+    nothing that decides has power; `not removed` where the weights are the original's, where more metrics than
+    tolerated lie on the original's side, or most do on a group of examples; `suppressed` where an attack brings it
+    back (`replaced` where the model also states wrong answers and is whole otherwise); `destroyed` where what should
+    stay was lost; `replaced`; `suppressed` where more than tolerated lie beyond gold; `inconclusive` where too much is
+    undetermined or too few attacks were tried; else `removed`.
 
     Args:
         metrics: entries of metrics.
@@ -34,9 +35,10 @@ def verdict(
         policy: what decides, and how far from gold it may lie.
         skipped: `name` and `reason` of what could not be computed.
         cautions: what is wrong with the references.
+        groups: the metrics on parts of the forget set.
         unchanged: whether the model's weights are the original's.
     """
-    judged = Judgement(metrics, attacks, policy)
+    judged = Judgement(metrics, attacks, policy, groups)
     failed = judged.failed()
     without = _no_ground(judged, skipped, cautions, unchanged)
     if without is not None:
@@ -70,6 +72,9 @@ def _on_gaps(judged: Judgement, failed: tuple[str, ...], unchanged: bool) -> Ver
     if len(left) > allowed:
         share = f"{len(left)} of {count} metrics that decide find the model on the original's side of gold"
         return Verdict("not removed", f"Not removed: {share} ({_titles(left)}){damage}.", failed)
+    if judged.left_groups:
+        named = ", ".join(f"{group} ({near} of {of} metrics)" for group, (near, of) in judged.left_groups.items())
+        return Verdict("not removed", f"Not removed: not so on the whole, but of {named}{damage}.", failed)
     false = f"it is surer of wrong answers than gold ({_titles(judged.replaced)})" if judged.replaced else ""
     regained = f"{_titles(judged.regained)} brings back more than from gold" if judged.regained else ""
     if false and not judged.damaged:

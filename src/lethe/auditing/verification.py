@@ -71,6 +71,7 @@ def _verdict_again(evidence: Evidence) -> Verdict:
         Policy.from_dict(evidence.policy),
         skipped=evidence.skipped,
         cautions=evidence.warnings,
+        groups=evidence.groups,
         unchanged=evidence.models["unlearned"] == evidence.models["original"],
     )
 
