@@ -1,6 +1,7 @@
 """Count what each method of the catalogue costs with its defaults: training passes over the forget and retain set.
 
     python benchmarks/passes.py            # writes src/lethe/recommend/passes.json
+    python benchmarks/passes.py npo soul   # counts these anew and leaves the others
 
 The unit is one example forward and backward, as fine-tuning has it. Each method runs on three sizes of a tiny problem;
 the work is counted, not timed, so that the figures are those of any machine. A method that such a problem does not fit
@@ -63,10 +64,11 @@ def unit(problem: Problem) -> float:
 
 
 def main() -> None:
-    """Count all methods and write the table."""
+    """Count the methods named, or all, and write the table."""
     torch.set_num_threads(1)
-    classifier, language, found = tiny_problem(), tiny_language_problem(), {}
-    for slug in sorted(entry.slug for entry in catalogue.METHODS):
+    classifier, language = tiny_problem(), tiny_language_problem()
+    found = json.loads(OUT.read_text("utf-8")) if len(sys.argv) > 1 else {}
+    for slug in sys.argv[1:] or [entry.slug for entry in catalogue.METHODS]:
         kind = catalogue.find("method", slug)
         problem = classifier if Classification in kind.tasks else language
         try:
@@ -76,7 +78,7 @@ def main() -> None:
             print(f"{slug}: {error}", file=sys.stderr)
             continue
         print(f"{slug}: {found[slug]}", file=sys.stderr, flush=True)
-    OUT.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    OUT.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -83,6 +83,8 @@ def test_approach_follows_what_a_method_works_with():
     assert facts.approach(catalogue.find("method", "task_arithmetic")) == "parameter merging"
     assert facts.approach(catalogue.find("method", "ssd")) == "parameter editing"
     assert facts.approach(Guarded) == "control at inference"
+    assert facts.approach(catalogue.find("method", "sisa")) == "deletion by construction"
+    assert facts.approach(catalogue.find("method", "unstar")) == "several stages"
 
 
 @pytest.mark.parametrize("motive", sorted(EVALUATIONS))

@@ -87,7 +87,7 @@ def approach(kind: type[Method]) -> Approach:
         return "parameter editing"
     if issubclass(kind, Descent):
         return "parameter optimisation"
-    return "several stages"
+    return "several stages" if kind.exactness == "approximate" else "deletion by construction"
 
 
 @cache
