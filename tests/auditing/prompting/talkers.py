@@ -16,7 +16,7 @@ from lethe.auditing.attacks.adversarial_probes import AdversarialProbes
 from lethe.auditing.attacks.eight_methods import EightMethods
 from lethe.auditing.attacks.rephrasing import Rephrasing
 from lethe.auditing.measure import Measurements
-from lethe.auditing.prompting.context import few_shot
+from lethe.auditing.prompting.context import NEW_NAMES, few_shot
 from lethe.auditing.prompting.items import Beside, Item
 from lethe.auditing.prompting.options import lettered
 from lethe.auditing.prompting.pairs import ORDERS, Pair
@@ -112,7 +112,7 @@ def task() -> CausalLM:
 
     split = Both([WhitespaceSplit(), Punctuation()])
     everyone = people(0, len(NAMES))
-    texts = [REFUSAL, "Question: Answer:"]
+    texts = [REFUSAL, "Question: Answer:", *NEW_NAMES]
     for one in every_way(everyone, dataclasses.replace(beside(), retain=tuple(everyone))):
         texts += [one.prompt, one.answer, one.begun, *(text for shot in one.shots for text in shot)]
     words = sorted({word for text in texts for word, _ in split.pre_tokenize_str(text)})

@@ -56,19 +56,21 @@ def upper_case(item: Item, _: Beside) -> list[Variant]:
 
 
 def typos(item: Item, beside: Beside) -> list[Variant]:
-    """Return the question with two neighbouring letters exchanged in one word of four that is not part of the subject.
-
-    The first and the last letter of a word stay, and a word has more than three.
-    """
+    """Return the question with two inner letters exchanged in one word of four that is not part of the subject."""
     known = set(item.subject.split())
     parts = item.prompt.split(" ")
-    long = [i for i, part in enumerate(parts) if len(part.strip("?.,")) > 3 and part.strip("?.,") not in known]
-    order = [long[i] for i in beside.order(len(long), "typos", item.id)]
-    for place in order[: max(1, len(parts) // 4)]:
-        word = parts[place]
-        at = 1 + beside.order(len(word.strip("?.,")) - 3, "letter", item.id, place)[0]
+    places = {i: _inner(part.strip("?.,")) for i, part in enumerate(parts) if part.strip("?.,") not in known}
+    able = [i for i, inner in places.items() if inner]
+    for place in [able[i] for i in beside.order(len(able), "typos", item.id)][: max(1, len(parts) // 4)]:
+        word, inner = parts[place], places[place]
+        at = inner[beside.order(len(inner), "letter", item.id, place)[0]]
         parts[place] = word[:at] + word[at : at + 2][::-1] + word[at + 2 :]
-    return [Variant("typos", " ".join(parts), item.answer)]
+    return [Variant("typos", " ".join(parts), item.answer)] if able else []
+
+
+def _inner(word: str) -> list[int]:
+    """Return where two different letters stand next to each other, neither the first nor the last of the word."""
+    return [i for i in range(1, len(word) - 2) if word[i] != word[i + 1]]
 
 
 def role_play(item: Item, _: Beside) -> list[Variant]:
