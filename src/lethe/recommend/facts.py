@@ -13,6 +13,7 @@ from lethe.descent import Descent
 from lethe.methods.base import Method
 from lethe.methods.edits.edit import Edit
 from lethe.methods.edits.negmerge import Negation
+from lethe.numbers import number
 
 Approach = str
 
@@ -45,7 +46,7 @@ class Passes:
     @property
     def words(self) -> str:
         """The passes in words."""
-        parts = [f"{value:.3g} over the {name} set" for name, value in vars(self).items() if value >= 0.05]
+        parts = [f"{number(value, '')} over the {name} set" for name, value in vars(self).items() if value >= 0.05]
         return f"training passes: {' and '.join(parts)}" if parts else "less than one training pass"
 
     def examples(self, forget: int, retain: int | None) -> float | None:
