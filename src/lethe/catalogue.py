@@ -248,6 +248,8 @@ BENCHMARKS: tuple[Entry, ...] = (
     Entry("pistol", "lethe.benchmarks.pistol:Pistol", row=52),
     Entry("semeval", "lethe.benchmarks.semeval:Semeval", row=30),
     Entry("restor", "lethe.benchmarks.restor:Restor", row=22),
+    Entry("wpu", "lethe.benchmarks.wpu:Wpu", row=28),
+    Entry("elude", "lethe.benchmarks.elude:Elude", row=57),
 )
 
 GUIDES: tuple[Entry, ...] = (
