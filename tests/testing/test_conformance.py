@@ -16,6 +16,7 @@ from lethe.problem import Problem
 from lethe.steps import TamperResistance
 from lethe.tasks import Classification
 from lethe.testing.language import tiny_language_problem
+from lethe.worlds.diabetes import Diabetes
 from lethe.worlds.digits import network
 from tests.auditing.prompting import talkers
 from tests.auditing.prompting.writers import Echo
@@ -77,6 +78,8 @@ WORLDS = {
     "one_expert": Domains(architecture="moe", **SMALL),
     "selective_amnesia": Domains(**SMALL),
     "traced": Domains(**SMALL),
+    "blindspot": Diabetes(),
+    "gaussian_amnesiac": Diabetes(),
 }
 
 LANGUAGE = {"epochs": 2, "batch_size": 2, "learning_rate": 1e-3, "warmup_epochs": 0.0}

@@ -3,6 +3,7 @@
 from lethe.tasks.base import Task, device_of, weighted_layers
 from lethe.tasks.causal_lm import CausalLM, as_causal_lm
 from lethe.tasks.classification import Classification, as_classification
+from lethe.tasks.regression import Regression, as_regression
 from lethe.tasks.templates import Chat, Custom, PlainText, QuestionAnswer, Template
 
 __all__ = [
@@ -12,10 +13,12 @@ __all__ = [
     "Custom",
     "PlainText",
     "QuestionAnswer",
+    "Regression",
     "Task",
     "Template",
     "as_causal_lm",
     "as_classification",
+    "as_regression",
     "device_of",
     "weighted_layers",
 ]

@@ -13,7 +13,7 @@ from lethe.descent import Descent, Objective
 from lethe.feeds import Draw, Rows
 from lethe.problem import Problem
 from lethe.run import Run
-from lethe.tasks import CausalLM, Classification, Task
+from lethe.tasks import CausalLM, Classification, Regression, Task
 
 
 def retain_losses(problem: Problem, model: nn.Module, draw: Draw) -> Tensor:
@@ -35,7 +35,7 @@ class FineTune(Descent):
     Source: the FT baseline of Jia et al. 2023, arXiv:2304.04934 (10 epochs, learning rate 0.01).
     """
 
-    tasks: ClassVar[tuple[type[Task], ...]] = (Classification, CausalLM)
+    tasks: ClassVar[tuple[type[Task], ...]] = (Classification, CausalLM, Regression)
 
     epochs: int = 10
     weighable: ClassVar[bool] = False
