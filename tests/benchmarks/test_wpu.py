@@ -84,7 +84,8 @@ def test_the_command_runs_methods_on_the_pages(
     model = write_model(world.original(), world.tokenizer, tmp_path / "model")
     found = benched(
         tmp_path / "out", "wpu", "--model", model, "--data", data, "--split", "forget_2_1", "--limit", 1,
-        "--methods", "grad_diff", "--set", "wpu.new_tokens=6", "--set", "grad_diff.epochs=3", "--set", "grad_diff.learning_rate=0.003",
+        "--methods", "grad_diff", "--set", "wpu.new_tokens=6", "--set", "grad_diff.epochs=3",
+        "--set", "grad_diff.learning_rate=0.003",
     )  # fmt: skip
     assert list(found) == ["target", "grad_diff"]
     assert found["grad_diff"] != found["target"]
