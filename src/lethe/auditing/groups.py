@@ -21,7 +21,7 @@ from lethe.run import Run
 
 SMALLEST = 5  # examples a group is judged by at least
 MOST_GROUPS = 40  # of one column; the largest are judged
-RESAMPLES = 40  # bootstrap samples a group, enough for the width of an interval
+RESAMPLES = 25  # bootstrap samples a group: the width of its intervals is known to a seventh
 Positions = Mapping[str, Tensor]
 
 
