@@ -28,6 +28,7 @@ def utility(value: float, **other: Any) -> Entry:
 def false_confidence(gap: float, half: float = 0.05, **other: Any) -> Entry:
     """Confidence in wrong answers, so far above gold's."""
     values = {"title": "Confidence in wrong answers", "gap": gap, "interval": (gap - half, gap + half), "bound": 0.05}
+    values |= {"value": 0.2 + gap, "gold_mean": 0.2, "original": 0.1}
     return an_entry("forget_wrong_probability", "beyond gold", "forgetting", **{**values, **other})
 
 

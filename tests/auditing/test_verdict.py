@@ -54,6 +54,11 @@ def test_the_outcome_follows_the_metrics_with_power(findings: list[Finding], out
     assert verdict(behaviour(*findings), [HELD]).outcome == outcome
 
 
+def test_what_is_undetermined_on_the_far_side_of_gold_hides_nothing() -> None:
+    far = [an_entry(f"m{i}", "undetermined", value=0.0, gap=-0.1, interval=(-0.2, 0.0)) for i in range(8)]
+    assert verdict(far, [HELD]).outcome == "removed"
+
+
 def test_what_is_undetermined_within_its_bound_passes() -> None:
     near = [an_entry(f"m{i}", "undetermined", gap=0.03, interval=(-0.02, 0.08)) for i in range(8)]
     assert verdict(near, [HELD]).outcome == "removed"
@@ -197,8 +202,13 @@ def test_a_group_that_was_left_behind_fails_where_the_average_passes() -> None:
 
 
 def test_wrong_answers_count_only_well_above_gold_and_in_a_model_that_is_whole() -> None:
-    for weak in (false_confidence(0.1), false_confidence(0.3, half=0.4), false_confidence(0.3, bound=0.35)):
+    for weak in (false_confidence(0.3), false_confidence(0.5, half=0.6), false_confidence(0.5, bound=0.55)):
         assert verdict([*GOOD, weak], [HELD]).outcome == "removed"
+    assert verdict([*GOOD, false_confidence(0.6, original=0.75)], [HELD]).outcome == "removed", "as the original"
+    little = [an_entry("m", "between", value=0.3, gap=0.2), *GOOD, false_confidence(0.6)]
+    assert verdict(little, [HELD]).outcome == "replaced", "wrong answers lend the right one their words"
+    much = [an_entry("m", "between", value=0.7, gap=0.6), *GOOD, false_confidence(0.6)]
+    assert verdict(much, [HELD]).outcome == "not removed"
     found = verdict([*GOOD, false_confidence(0.6)], [BACK])
     assert found.outcome == "replaced"
     assert "Relearn brings back more" in found.sentence

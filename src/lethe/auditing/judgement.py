@@ -101,14 +101,14 @@ class Judgement:
 
     @cached_property
     def replaced(self) -> list[Entry]:
-        """The metrics of confidence in wrong answers that lie above gold by more than the bound."""
+        """The metrics of confidence in wrong answers that lie above gold and the original by more than the bound."""
         return [e for e in self.metrics if e.name in self.policy.replaced and self._false(e)]
 
     @cached_property
     def open(self) -> list[Entry]:
-        """What decides, and has its value outside the bound but its interval across it."""
+        """What decides, on the original's side, with its value outside the bound but its interval across it."""
         every = (*self.deciding, *self.recoveries)
-        return [e for e in every if e.finding == "undetermined" and abs(e.gap or 0.0) > (e.bound or 0.0)]
+        return [e for e in every if e.finding == "undetermined" and _towards(e) > (e.bound or 0.0)]
 
     def failed(self) -> tuple[str, ...]:
         """Return the lines of the policy that failed, each with what was found."""
@@ -140,7 +140,8 @@ class Judgement:
     def _false(self, entry: Entry) -> bool:
         if entry.gap is None or entry.interval is None or entry.bound is None:
             return False
-        return entry.interval[0] > 0 and entry.gap > max(self.policy.replaced[entry.name], entry.bound)
+        most = max(self.policy.replaced[entry.name], entry.bound)
+        return entry.interval[0] > 0 and min(entry.gap, entry.value - entry.original) > most
 
     def _regained(self, entry: Entry) -> str:
         if entry.recovered is None:
@@ -154,6 +155,18 @@ class Judgement:
 def on_the_original_side(entry: Entry | GroupEntry) -> bool:
     """Return whether an entry finds the model beyond the bound, on the original's side of gold."""
     return entry.finding in ("between", "like the original")
+
+
+def way(entry: Entry) -> float:
+    """Return which part of the way from gold to the original the value has gone."""
+    if entry.gold_mean is None or entry.original == entry.gold_mean:
+        return 0.0
+    return (entry.value - entry.gold_mean) / (entry.original - entry.gold_mean)
+
+
+def _towards(entry: Entry) -> float:
+    """Return the size of a gap on the original's side, 0 on the other."""
+    return abs(entry.gap or 0.0) if way(entry) > 0 else 0.0
 
 
 def fall(entry: Entry) -> float:

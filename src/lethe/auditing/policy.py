@@ -36,11 +36,11 @@ class Policy:
             size, and what says nothing of the forget set.
         bounds: largest gap to gold, by name or unit.
         utility: largest fall below gold and original of what should stay, by name or unit.
-        replaced: how far confidence in wrong answers may lie above gold's, by metric.
+        replaced: how far confidence in wrong answers may lie above gold's and the original's, by metric.
         recovered: largest share of the forgotten that an attack may bring back beyond what it brings out of gold.
         tolerated: share of the deciding metrics with power that may miss their bound.
-        undetermined: share of what decides that may stay undetermined, its interval across the bound and its value
-            outside; where more does, the audit is inconclusive.
+        undetermined: share of what decides that may stay undetermined, its value outside the bound on the original's
+            side and its interval across it; where more does, the audit is inconclusive.
         groups: share of the way from gold to the original from which a part of the forget set (a group of examples)
             counts as not removed, where most metrics that decide find it so; 1 or more looks at no groups.
         recoveries: fewest attacks and metrics of recovery that have to be carried out before a model is `removed`.
@@ -60,11 +60,11 @@ class Policy:
     bounds: Mapping[str, float] = field(default_factory=_bounds)
     utility: Mapping[str, float] = field(default_factory=_bounds)
     replaced: Mapping[str, float] = field(
-        default_factory=lambda: {"forget_wrong_confidence": 0.2, "forget_wrong_probability": 0.2}
+        default_factory=lambda: {"forget_wrong_confidence": 0.4, "forget_wrong_probability": 0.4}
     )
     recovered: float = 0.2
     tolerated: float = 0.0
-    undetermined: float = 0.25
+    undetermined: float = 0.5
     groups: float = 0.5
     recoveries: int = 1
     metrics: tuple[str, ...] = ()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lethe.auditing.judgement import Judgement, fall
+from lethe.auditing.judgement import Judgement, fall, way
 from lethe.auditing.policy import DEFAULT, Policy
 from lethe.auditing.records import Caution, Entry, GroupEntry, Verdict
 from lethe.numbers import number, shown
+
+HALF = 0.5
 
 
 def verdict(
@@ -23,11 +25,11 @@ def verdict(
     """Return the outcome; what each means stands in `records.OUTCOMES`.
 
     In this order: `inconclusive` where a reference is invalid, where the policy asks for what was skipped, or where
-    nothing that decides has power; `not removed` where the weights are the original's, where more metrics than
-    tolerated lie on the original's side, or most do on a group of examples; `suppressed` where an attack brings it
-    back (`replaced` where the model also states wrong answers and is whole otherwise); `destroyed` where what should
-    stay was lost; `replaced`; `suppressed` where more than tolerated lie beyond gold; `inconclusive` where too much is
-    undetermined or too few attacks were tried; else `removed`.
+    nothing that decides has power; `not removed` where the weights are the original's; `replaced` where the model
+    states wrong answers, is nowhere half the way back to the original, and whole otherwise; `not removed` where more
+    metrics than tolerated lie on the original's side, or most do on a group of examples; `suppressed` where an attack
+    brings it back; `destroyed` where what should stay was lost; `suppressed` where more than tolerated lie beyond gold;
+    `inconclusive` where too much is undetermined or too few attacks were tried; else `removed`.
 
     Args:
         metrics: entries of metrics.
@@ -69,16 +71,18 @@ def _on_gaps(judged: Judgement, failed: tuple[str, ...], unchanged: bool) -> Ver
     left, beyond = judged.left, judged.beyond
     if unchanged:
         return Verdict("not removed", "Not removed: the weights are those of the original.", failed)
+    # A wrong answer shares words with the right one, which so gains some of its probability.
+    if judged.replaced and not judged.damaged and all(way(entry) < HALF for entry in left):
+        false = f"it is surer of wrong answers than gold and the original ({_titles(judged.replaced)})"
+        regained = f"; {_titles(judged.regained)} brings back more than from gold" if judged.regained else ""
+        return Verdict("replaced", f"Replaced: {false}{regained}.", failed)
     if len(left) > allowed:
         share = f"{len(left)} of {count} metrics that decide find the model on the original's side of gold"
         return Verdict("not removed", f"Not removed: {share} ({_titles(left)}){damage}.", failed)
     if judged.left_groups:
         named = ", ".join(f"{group} ({near} of {of} metrics)" for group, (near, of) in judged.left_groups.items())
         return Verdict("not removed", f"Not removed: not so on the whole, but of {named}{damage}.", failed)
-    false = f"it is surer of wrong answers than gold ({_titles(judged.replaced)})" if judged.replaced else ""
     regained = f"{_titles(judged.regained)} brings back more than from gold" if judged.regained else ""
-    if false and not judged.damaged:
-        return Verdict("replaced", f"Replaced: {false}{'; ' + regained if regained else ''}.", failed)
     if regained:
         return Verdict("suppressed", f"Suppressed: the outputs changed, but {regained}{damage}.", failed)
     if judged.damaged:
@@ -95,7 +99,8 @@ def _passed(judged: Judgement, failed: tuple[str, ...]) -> Verdict:
     if len(still) > judged.policy.undetermined * (len(deciding) + len(recoveries)):
         reason = f"{_titles(still)} may lie within the bound or outside; more gold models or examples would tell"
         return Verdict("inconclusive", f"Inconclusive: {reason}.", failed)
-    like = f"{len(deciding) - len(judged.left) - len(judged.beyond)} of {len(deciding)} metrics that decide"
+    off = len({*map(id, judged.left), *map(id, judged.beyond), *map(id, still)} & {*map(id, deciding)})
+    like = f"{len(deciding) - off} of {len(deciding)} metrics that decide"
     if len(judged.tried) < judged.policy.recoveries:
         tried = f"only {len(judged.tried)} attacks were carried out" if judged.tried else "no attack was carried out"
         reason = f"{like} find the outputs like gold, but {tried}, so that it may only be hidden"
@@ -104,7 +109,8 @@ def _passed(judged: Judgement, failed: tuple[str, ...]) -> Verdict:
         alike = "under the attacks that were tried the original and gold are alike"
         return Verdict("removed", f"Removed as far as outputs show: {like} find the model like gold; {alike}.", failed)
     attacks = f"none of {len(recoveries)} attacks with power brings back more than from gold"
-    return Verdict("removed", f"Removed: {like} find the model like gold, and {attacks}.", failed)
+    unsure = f"; {_titles(still)} could not be told from the bound" if still else ""
+    return Verdict("removed", f"Removed: {like} find the model like gold, and {attacks}{unsure}.", failed)
 
 
 def _why_no_power(judged: Judgement) -> str:

@@ -31,9 +31,9 @@ def test_a_model_that_says_nothing_is_not_confident() -> None:
     assert ForgetWrongConfidence()(made(forget=flat), NOBODY).value <= 0.1
 
 
-def probability(wrong: list[list[float]]) -> float:
+def probability(wrong: list[list[float]], right: float = 0.01) -> float:
     logs = torch.tensor(wrong, dtype=torch.float64).log()
-    rows = replace(told([[-1.0]] * len(wrong)), wrong=logs)
+    rows = replace(told([[math.log(right)]] * len(wrong)), wrong=logs)
     return ForgetWrongProbability()(telling(forget=rows), NOBODY).value
 
 
@@ -41,6 +41,12 @@ def test_the_likeliest_wrong_answer_of_each_row_counts() -> None:
     assert probability([[0.1, 0.6], [0.2, 0.1]]) == pytest.approx(0.4)
     assert probability([[0.1, math.nan], [0.3, 0.1]]) == pytest.approx(0.2), "rows may have fewer"
     assert probability([[0.5, 0.1], [math.nan, math.nan]]) == pytest.approx(0.5), "rows without any are left out"
+
+
+def test_a_wrong_answer_that_the_right_one_beats_is_no_belief() -> None:
+    # Answers of one form share most of their words: whoever knows the form finds wrong ones likely too.
+    assert probability([[0.6], [0.6]], right=0.7) == 0
+    assert probability([[0.6], [0.8]], right=0.7) == pytest.approx(0.4)
 
 
 def test_without_wrong_answers_nothing_can_be_said() -> None:

@@ -36,21 +36,23 @@ class ForgetWrongConfidence(Metric):
 
 @dataclass(frozen=True, kw_only=True)
 class ForgetWrongProbability(RowMean):
-    """Mean over the forget set of the largest P̄(wrong answer | prompt), P̄ = p^(1/|a|), of the wrong answers at hand.
+    """Mean over the forget set of P̄(wrong) of the likeliest wrong answer, where it is likelier than the right one.
 
-    Pushing the right answer down leaves the wrong ones where they are; a model that says one of them was taught it.
-    Wrong answers that are not in the column `perturbed_answer` go unnoticed.
+    1/N Σ max_k P̄(wrong_k) [max_k P̄(wrong_k) > P̄(right)], P̄ = p^(1/|a|). Pushing the right answer down leaves the
+    wrong ones where they are; a model that says one of them was taught it. Wrong answers that are not in the column
+    `perturbed_answer` go unnoticed.
 
     Source: the probabilities of the truth ratio, Maini et al. 2024, arXiv:2401.06121, equation 1.
     """
 
-    title: ClassVar[str] = "Probability of wrong answers"
+    title: ClassVar[str] = "Confidence in wrong answers"
     kind: ClassVar[Literal["forgetting"]] = "forgetting"
     part: ClassVar[str] = "forget"
 
     def scores(self, rows: TextRows) -> Tensor:
-        """Return the probability of each row's likeliest wrong answer, [N]; NaN for a row without any."""
-        if not rows.wrong.shape[1] or bool(rows.wrong.isnan().all()):
+        """Return the probability of each row's likeliest wrong answer or 0, [N]; NaN for a row without any."""
+        nobody = rows.wrong.isnan().all(1)
+        if not rows.wrong.shape[1] or bool(nobody.all()):
             raise AuditIncomplete("needs wrong answers; give a column perturbed_answer with a list of them")
-        largest = rows.wrong.nan_to_num(nan=-torch.inf).max(1).values.exp()
-        return torch.where(rows.wrong.isnan().all(1), torch.nan, largest)
+        largest = rows.wrong.nan_to_num(nan=-torch.inf).max(1).values
+        return torch.where(nobody, torch.nan, largest.exp() * (largest > rows.right))
