@@ -134,7 +134,7 @@ class Rwku(Benchmark):
         wanted |= {name: Wanted(log=True, moments=True) for name in MEMBERSHIP}
         wanted |= {called: what for called, _, what in TASKS.values()}
         found = heard(model, task, sets, wanted, run, known)
-        values = _probed(sets, found)
+        values = probed(sets, found)
         for name, short in (("forget_mia", "fm"), ("retain_mia", "rm")):
             if name in sets:
                 values |= _membership(short, sets[name], found[name])
@@ -155,7 +155,7 @@ def first_line(text: str) -> str:
     return line or "NOANSWER"
 
 
-def _probed(sets: Mapping[str, Examples], found: Mapping[str, Heard]) -> Values:
+def probed(sets: Mapping[str, Examples], found: Mapping[str, Heard]) -> Values:
     """Return ROUGE-L recall of each level and each kind of adversarial probe, in per cent."""
     each = {name: 100 * _recall(sets[name], found[name]) for name in NAMES.values()}
     values: Values = {}
