@@ -53,6 +53,8 @@ def bench(
 
     Example: lethe bench tofu --model llama --data locuslab/TOFU --split forget10 --methods npo,simnpo --out tofu
     """
+    from lethe.benchmarks.image_running import ImageBench
+    from lethe.benchmarks.images import ImageBenchmark
     from lethe.benchmarks.running import Bench
     from lethe.run import Run
 
@@ -63,19 +65,25 @@ def bench(
     given = {option: str(value) for option, value in own.items() if value is not None}
     benchmark = _built(name, {**given, **per_method.get(name, {})})
     run = Run(device=device_named(device), progress=progress(quiet))
-    prepared = Bench(
-        benchmark=benchmark,
-        model=model,
-        data=data,
-        out=out,
-        methods=_methods(chosen, per_method),
-        seeds=_seeds(seeds),
-        target=target,
-        gold=gold,
-        template=template,
-        device=run.device,
-        progress=run.progress,
-        stop=run.stop,
+    of_images = isinstance(benchmark, ImageBenchmark)
+    common: dict[str, Any] = {
+        "model": model,
+        "data": data,
+        "out": out,
+        "methods": _methods(chosen, per_method, of_images),
+        "seeds": _seeds(seeds),
+        "target": target,
+        "gold": gold,
+        "device": run.device,
+        "progress": run.progress,
+        "stop": run.stop,
+    }
+    if of_images and template:
+        raise ConfigurationError(f"--template {template}: is for language models, and {name} has images")
+    prepared = (
+        ImageBench(benchmark=benchmark, **common)
+        if of_images
+        else Bench(benchmark=benchmark, template=template, **common)
     )
     try:
         with stoppable(run):
@@ -116,22 +124,27 @@ def _check_names(owners: Mapping[str, object], known: Sequence[str]) -> None:
             raise ConfigurationError(f"--set {owner}.…: {owner} takes no part in this benchmark{nearest(owner, known)}")
 
 
-def _methods(names: Sequence[str], options: Mapping[str, Mapping[str, str]]) -> dict[str, Method]:
+def _methods(
+    names: Sequence[str], options: Mapping[str, Mapping[str, str]], of_images: bool = False
+) -> dict[str, Method]:
     """Return the methods by name, with their settings.
 
     Raises:
-        ConfigurationError: there is no such method or option, one stands twice, or one does not work on text.
+        ConfigurationError: there is no such method or option, one stands twice, or one does not work on text, or on
+            images where the benchmark has these.
     """
     from lethe import configure
-    from lethe.tasks import CausalLM
+    from lethe.tasks import CausalLM, Classification
+
+    kind, called = (Classification, "image classifiers") if of_images else (CausalLM, "language models")
 
     made: dict[str, Method] = {}
     for name in names:
         if name in made:
             raise ConfigurationError(f"--methods names {name} twice; leave one out")
         method = configure.build(name, options.get(name, {}))
-        if not any(issubclass(CausalLM, task) for task in method.tasks):
-            raise ConfigurationError(f"--methods {name}: does not work on language models; see lethe methods")
+        if not any(issubclass(kind, task) for task in method.tasks):
+            raise ConfigurationError(f"--methods {name}: does not work on {called}; see lethe methods")
         made[name] = method
     return made
 
