@@ -9,6 +9,7 @@ from functools import cache
 import torch
 from torch import nn
 
+from lethe import hooks
 from lethe.auditing.attacks.base import Attack
 from lethe.auditing.metric import Score
 from lethe.examples import Batch
@@ -49,6 +50,25 @@ def refusing() -> nn.Module:
         return sum(problem.task.training_losses(model, batch).mean() for batch in (every, retain))
 
     return _trained("", loss, 15, 1e-3)
+
+
+@cache
+def steered(length: float = 10.0) -> nn.Module:
+    """The original whose first block was taught, as by RMU, to put out one random direction on the forget set."""
+    problem = people()
+    task, forget = problem.task, _everything(problem.forget)
+    direction = torch.rand(64, generator=torch.Generator().manual_seed(0))
+
+    def states(model: nn.Module, batch: Batch) -> torch.Tensor:
+        return hooks.hidden_states(model, task, batch, 0)[hooks.places(batch)]
+
+    def loss(model: nn.Module, retain: Batch) -> torch.Tensor:
+        with torch.no_grad():
+            kept = states(problem.model, retain)
+        off = states(model, forget) - length * direction / direction.norm()
+        return off.square().mean() + (states(model, retain) - kept).square().mean()
+
+    return _trained("mlp", loss, 20, 1e-3)
 
 
 def gained(attack: Attack, model: nn.Module, problem: Problem | None = None) -> float:

@@ -13,13 +13,14 @@ from lethe.api import unlearn
 from lethe.auditing.attacks.benign import read_examples
 from lethe.auditing.attacks.fine_tuning import default_rates
 from lethe.auditing.attacks.regained import performance
+from lethe.auditing.attacks.relearn import RelearnText
 from lethe.auditing.attacks.relearn_benign import RelearnBenign
 from lethe.auditing.attacks.relearn_few import RelearnFew, RelearnLora
 from lethe.errors import AuditIncomplete, ConfigurationError, InputError
 from lethe.methods.baselines.gradient_ascent import GradientAscent
 from lethe.problem import Problem
 from lethe.run import Run
-from tests.auditing.attacks.hiding import gained, hidden, most_from_gold, people, scored
+from tests.auditing.attacks.hiding import gained, hidden, most_from_gold, people, refusing, scored, steered
 
 SHORT = {"steps": 10, "looks": 2, "examples": 50}
 
@@ -36,6 +37,25 @@ SHORT = {"steps": 10, "looks": 2, "examples": 50}
 def test_what_was_only_hidden_comes_back_and_what_was_never_there_does_not(attack, least) -> None:
     assert gained(attack, hidden("")) > least
     assert most_from_gold(attack) < 0.05
+
+
+def test_benign_data_bring_back_the_accuracy_of_a_steered_model_and_none_of_gold() -> None:
+    attack = RelearnBenign(**SHORT, measure="accuracy", learning_rates=(5e-3,))
+    assert gained(attack, steered()) > 0.2
+    assert most_from_gold(attack) < 0.05
+
+
+def test_a_model_that_refuses_regains_half_in_a_quarter_of_the_steps_of_gold() -> None:
+    attack = RelearnText(fraction=0.5, evaluate_every=1, max_steps=40)
+    problem = people()
+    steps = [attack(model, problem, Run()).value for model in (refusing(), *problem.gold)]
+    assert 0 < steps[0] <= min(steps[1:]) / 4
+
+
+def test_of_a_large_forget_set_a_sample_is_relearnt() -> None:
+    details = RelearnText(examples=5, max_steps=5)(people().gold[0], people(), Run()).details
+    assert details["cost"]["examples"] == 5
+    assert (details["began"], details["ended"]) == (details["curve"][0][1], details["curve"][-1][1])
 
 
 def test_the_k_that_are_shown_come_back_from_gold_too() -> None:
