@@ -46,6 +46,7 @@ SETTINGS = {
     ("method", "knowledge_unlearning"): {"ngram": 3},
     ("method", "pdu"): {"dual_warmup_epochs": 0},
     ("method", "whp"): {"reinforce_epochs": 1},
+    ("method", "zjuklab"): {"epochs": 2, "learning_rate": 1e-3, "warmup_epochs": 0.0, "rank": 2, "accumulation": 1},
     ("method", "causal_whp"): {"teachers": 2},
     ("method", "relearn"): {"generator": "template", "variations": False, "completions": False},
     ("method", "unstar"): {
