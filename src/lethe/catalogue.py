@@ -104,6 +104,7 @@ METHODS: tuple[Entry, ...] = (
     Entry("rmu", f"{_DESCENT}.rmu:RMU"),
     Entry("loku", f"{_DESCENT}.loku:LoKU", row=86),
     Entry("opt_out", f"{_DESCENT}.opt_out:OptOut", row=57),
+    Entry("zjuklab", f"{_DESCENT}.zjuklab:Zjuklab", row=30),
     Entry("wagle", f"{_DESCENT}.wagle:WagleNPO", row=16),
     Entry("memflex", f"{_DESCENT}.memflex:MemFlex", row=47),
     Entry("selective_amnesia", f"{_DESCENT}.selective_amnesia:SelectiveAmnesia", row=79),
