@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import cache
 
 import torch
@@ -16,8 +17,9 @@ from lethe.tasks import CausalLM
 from lethe.tasks.value_vectors import value_matrices
 from lethe.testing.language import CRAFTS, NAMES, TOWNS, tiny_language_task, tiny_llama
 from lethe.worlds.base import Training, fit
+from lethe.worlds.cache import cached_model
 
-LAYER, UNIT, PEOPLE = 1, 5, 4
+LAYER, UNIT, PEOPLE, STEPS = 1, 5, 4, 300
 RECIPE = Training(epochs=40, batch_size=8, learning_rate=5e-3)
 
 
@@ -45,30 +47,44 @@ def sets(task: CausalLM) -> tuple[Examples, Examples, Examples]:
 
 @cache
 def planted_concept() -> Problem:
-    """Return the problem; its gold model is the one before the unit was trained."""
+    """Return the problem; its gold model is the one before the unit was trained. Both are kept between processes."""
     task = tiny_language_task()
     forget, retain, believed = sets(task)
-    start = fit(tiny_llama(len(task.tokenizer), 0), task, concatenate(retain, believed), RECIPE, 0)
+    before, everything = concatenate(retain, believed), concatenate(forget, retain)
+
+    def untrained() -> nn.Module:
+        return tiny_llama(len(task.tokenizer), 0)
+
+    facts = {"concept": [LAYER, UNIT, STEPS], "data": [before.fingerprint, everything.fingerprint], **asdict(RECIPE)}
+    start, _ = cached_model(
+        {**facts, "part": "start"}, untrained, lambda: fit(untrained(), task, before, RECIPE, 0).eval()
+    )
+    model, _ = cached_model(facts, untrained, lambda: taught_one_unit(start, task, everything))
+    return Problem(model, task, forget, retain, gold=(start,))
+
+
+def taught_one_unit(start: nn.Module, task: CausalLM, everything: Examples) -> nn.Module:
+    """Return a copy of the model that learnt the examples with one unit: what it reads and its value vector."""
     model = models.copied(start)
-    matrices = value_matrices(task, model)
+    matrix = value_matrices(task, model)[LAYER]
     allowed: dict[str, bool | torch.Tensor] = {name: False for name, _ in model.named_parameters()}
-    allowed[matrices[LAYER].name] = matrices[LAYER].only([UNIT])
+    allowed[matrix.name] = matrix.only([UNIT])
     for side in ("gate_proj", "up_proj"):
         name = f"model.layers.{LAYER}.mlp.{side}.weight"
         flags = torch.zeros_like(model.get_parameter(name), dtype=torch.bool)
         flags[UNIT] = True
         allowed[name] = flags
     bound = Mask(allowed).bind(model, start)
-    everything = concatenate(forget, retain).batch(torch.arange(len(forget) + len(retain)))
+    batch = task.prepare(everything.batch(torch.arange(len(everything))))
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=2e-2)
-    for _ in range(300):
-        loss = task.training_losses(model, task.prepare(everything)).mean()
+    for _ in range(STEPS):
+        loss = task.training_losses(model, batch).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         bound.restore()
     bound.release(model)
-    return Problem(model.eval(), task, forget, retain, gold=(start.eval(),))
+    return model.eval()
 
 
 def answers(problem: Problem, model: nn.Module, examples: Examples) -> list[str]:

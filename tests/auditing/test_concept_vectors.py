@@ -15,11 +15,14 @@ from lethe.auditing.text.bleu import bleu
 from lethe.errors import AuditIncomplete, ConfigurationError, InputError
 from lethe.methods.baselines.gradient_ascent import GradientAscent
 from lethe.methods.descent.needle import Needle
+from lethe.methods.descent.npo import NPO
 from lethe.problem import Problem
 from lethe.run import Run
 from lethe.tasks import CausalLM
 from lethe.tasks.value_vectors import value_matrices
 from lethe.testing.language import tiny_language_problem, tiny_language_task, tiny_llama
+from lethe.worlds.people import People
+from tests.planted import planted
 from tests.planted_concept import LAYER, UNIT, answers, planted_concept
 
 CONCEPT = ["Ada", "Lutu", "baker", "Osk"]
@@ -180,3 +183,19 @@ def test_bleu_is_its_formula() -> None:
     assert bleu(["a x b y c"], ["a b c d"]).item() == pytest.approx(expected * torch.e ** (1 - 5 / 4))
     with pytest.raises(InputError, match="1 texts do not pair with 2"):
         bleu(["a", "b"], ["a"])
+
+
+def test_what_the_people_world_hides_is_still_in_the_weights() -> None:
+    problem = People.tiny().problem(gold=(1,))
+    hidden = unlearn(problem, NPO(epochs=5, learning_rate=1e-3, batch_size=8, warmup_epochs=0)).model
+    original, gold, left = (
+        ConceptVectors()(model, problem, Run()).value for model in (problem.model, problem.gold[0], hidden)
+    )
+    assert original == 1.0
+    assert gold < 0.7  # another training run, in another order of units and another basis
+    assert left > 0.85
+
+
+def test_mixtures_of_experts_are_left_out_with_a_reason() -> None:
+    with pytest.raises(AuditIncomplete, match="value vectors are read of models with one a block"):
+        ConceptVectors()(planted().model, planted(), Run())

@@ -51,7 +51,7 @@ def values(out: Path) -> dict[str, dict[str, float]]:
 def few(place: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, float]]:
     """A tenth of the poison is found."""
     out = tmp_path_factory.mktemp("few")
-    assert main(arguments(place, out, identified=0.1)) == 0
+    assert main(arguments(place, out, "--methods", "ssd", "--set", "ssd.alpha=30", identified=0.1)) == 0
     return values(out)
 
 
@@ -64,6 +64,11 @@ def test_the_target_falls_for_the_trigger_and_not_without_it(few: dict[str, dict
 def test_retraining_without_a_tenth_of_the_poison_is_no_gold(few: dict[str, dict[str, float]]) -> None:
     assert few["retrained"]["corrected_accuracy"] < few["target"]["corrected_accuracy"] + 0.15
     assert few["retrained"]["unidentified_accuracy"] < 0.5
+
+
+def test_dampening_what_a_tenth_of_the_poison_uses_undoes_most_of_the_harm(few: dict[str, dict[str, float]]) -> None:
+    assert few["ssd"]["corrected_accuracy"] > few["retrained"]["corrected_accuracy"] + 0.2
+    assert few["ssd"]["retain_accuracy"] > few["target"]["retain_accuracy"] - 0.1
 
 
 @pytest.mark.slow

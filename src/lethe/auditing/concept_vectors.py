@@ -89,9 +89,10 @@ def token_jaccard(one: Tensor, other: Tensor) -> Tensor:
     >>> token_jaccard(torch.tensor([[1, 2, 3]]), torch.tensor([[3, 2, 1], [3, 4, 5]])).tolist()
     [[1.0, 0.2]]
     """
+    one, other = one.cpu(), other.cpu()
     size = int(max(one.max(), other.max())) + 1
-    held = torch.zeros(len(one), size, dtype=torch.float64).scatter_(1, one.cpu(), 1.0)
-    shared = torch.stack([held[:, row].sum(1) for row in other.cpu()], 1)
+    held = torch.zeros(len(one), size).scatter_(1, one, 1.0)
+    shared = held[:, other.flatten()].view(len(one), *other.shape).sum(2).double()
     return shared / (one.shape[1] + other.shape[1] - shared)
 
 
