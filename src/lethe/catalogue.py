@@ -260,6 +260,7 @@ GUIDES: tuple[Entry, ...] = (
     Entry("removal_levels", "lethe.report.levels:RemovalLevels", row=85),
     Entry("request", "lethe.recommend.request:Request", row=96),
     Entry("checklist", "lethe.report.checklist:Checklist", row=102),
+    Entry("hardest_set", "lethe.auditing.worst_case:HardestSet", row=14),
 )
 """Surveys, as what their frameworks do here: parts of the report and of `lethe recommend`."""
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
+from peft import LoraConfig
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lethe import models
 from lethe.examples import Batch, Examples
 from lethe.problem import Problem
 from lethe.run import Run
+from lethe.tasks import CausalLM
 
 
 class Filtered(nn.Module):
@@ -67,25 +69,37 @@ def ruined(problem: Problem, steps: int = 60) -> nn.Module:
     return moved(problem, lambda model, _: -task.training_losses(model, forget).mean(), steps, 3e-3)
 
 
-def unsure(problem: Problem, steps: int = 60) -> nn.Module:
-    """A classifier that puts all classes alike on the forget set."""
-    task, forget = problem.task, whole(problem.forget)
+def refusing(problem: Problem, refusal: str = "I do not know.", steps: int = 60) -> nn.Module:
+    """The original with an adapter that answers the questions to forget with a refusal; its own weights stay."""
+    task = problem.task
+    assert isinstance(task, CausalLM)
+    declined = whole(task.answering(problem.forget, [refusal] * len(problem.forget)))
+    adapted: Any = models.copied(problem.model)
+    adapted.add_adapter(LoraConfig(r=4, target_modules=["q_proj", "v_proj", "up_proj"]))
 
     def loss(model: nn.Module, retain: Batch) -> Tensor:
-        logits = task.outputs(model, forget)
-        return (
-            F.cross_entropy(logits, logits.new_full(logits.shape, 1 / logits.shape[1]))
-            + task.training_losses(model, retain).mean()
-        )
+        return task.training_losses(model, declined).mean() + 2 * task.training_losses(model, retain).mean()
 
-    return moved(problem, loss, steps, 1e-3)
+    return trained(adapted, problem, loss, steps, 1e-2, "lora")
 
 
 def moved(
     problem: Problem, loss: Callable[[nn.Module, Batch], Tensor], steps: int, learning_rate: float, where: str = ""
 ) -> nn.Module:
     """A copy of the original after so many steps of Adam, each beside 64 retained examples."""
-    model = models.copied(problem.model).train()
+    return trained(models.copied(problem.model), problem, loss, steps, learning_rate, where)
+
+
+def trained(
+    model: nn.Module,
+    problem: Problem,
+    loss: Callable[[nn.Module, Batch], Tensor],
+    steps: int,
+    learning_rate: float,
+    where: str,
+) -> nn.Module:
+    """The model after steps on the weights whose names hold `where`."""
+    model.train()
     weights = [p for name, p in model.named_parameters() if where in name]
     optimizer = torch.optim.Adam(weights, lr=learning_rate)
     draws = Run(seed=0).generator("planting")
