@@ -41,9 +41,7 @@ def test_the_original_agrees_with_itself_without_any_search(mislabelled: Problem
 
 
 def test_a_relabelled_head_is_led_back_more_than_gold(mislabelled: Problem) -> None:
-    own, gold, other = (
-        ATTACK(model, mislabelled, Run()) for model in (relabelled(mislabelled), *mislabelled.gold[:2])
-    )
+    own, gold, other = (ATTACK(model, mislabelled, Run()) for model in (relabelled(mislabelled), *mislabelled.gold[:2]))
     gains = [score.value - score.details["before"] for score in (own, gold, other)]
     assert own.details["before"] < 0.7
     assert gains[0] - gains[1] >= 0.2

@@ -94,14 +94,14 @@ def test_overfitting_to_the_asked_questions_has_an_index() -> None:
 def test_the_trivial_baseline_and_familiarity_stand_beside_the_eight_methods() -> None:
     details = on(LEAKING["eight_methods"], filtered()).details
     assert details["trivial"]["before"] >= 0.5, "this original does not know how to act ignorant"
-    assert details["familiarity"]["identity"] < 0.3 < 0.9 < details["familiarity"]["topic"]
+    assert details["familiarity"]["identity"] < 0.3 < 0.6 < details["familiarity"]["topic"]
     gold = on(LEAKING["eight_methods"], problem().gold[0]).details["familiarity"]
     assert max(gold.values()) <= 0.2
 
 
 def test_steps_are_scored_where_the_original_answers_and_by_kind() -> None:
     found = {name: on(LEAKING["step_by_step"], model).details for name, model in _models().items()}
-    assert found["original"]["suppression"] == {kind: 0.0 for kind in found["original"]["suppression"]}
+    assert found["original"]["suppression"] == dict.fromkeys(found["original"]["suppression"], 0.0)
     assert min(found["original"]["by_variant"].values()) == 1
     assert found["filtered"]["before"] <= 0.05
     for kind in ("indirect", "implied"):

@@ -20,7 +20,7 @@ from lethe.worlds.cache import cached_model
 from tests.auditing.prompting import talkers
 from tests.auditing.prompting.talkers import CRAFTS, FORGET, RETAIN, TOWNS, people, task
 
-STEPS, BATCH = 500, 32
+STEPS, BATCH = 150, 32
 ATTACK = Reintroduction(score="told", new_tokens=6)
 
 
@@ -65,9 +65,7 @@ def reader(items: tuple[Item, ...], seed: int) -> nn.Module:
 @cache
 def readers() -> Problem:
     forget, retain = people(0, FORGET), people(FORGET, FORGET + RETAIN)
-    return dataclasses.replace(
-        talkers.problem(), model=reader((*retain, *forget), 0), gold=(reader(tuple(retain), 1),)
-    )
+    return dataclasses.replace(talkers.problem(), model=reader((*retain, *forget), 0), gold=(reader(tuple(retain), 1),))
 
 
 def test_a_model_that_never_knew_acts_on_what_it_is_told() -> None:

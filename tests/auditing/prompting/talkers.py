@@ -14,7 +14,7 @@ from torch import nn
 from lethe import models
 from lethe.auditing.attacks.adversarial_probes import AdversarialProbes
 from lethe.auditing.attacks.eight_methods import EightMethods
-from lethe.auditing.attacks.rephrasing import Rephrasing
+from lethe.auditing.attacks.rephrasing import FRAMES, Rephrasing
 from lethe.auditing.measure import Measurements
 from lethe.auditing.prompting.context import NEW_NAMES, few_shot
 from lethe.auditing.prompting.items import Beside, Item
@@ -84,7 +84,7 @@ def beside(seed: int = 0) -> Beside:
 def every_way(items: Sequence[Item], others: Beside) -> list[Variant]:
     """All ways in which the model is taught to be asked."""
     transforms: dict[str, Any] = {
-        **Rephrasing().transforms(items, others.run, Measurements()),
+        **Rephrasing(ways=tuple(FRAMES)).transforms(items, others.run, Measurements()),
         **EightMethods(facts=1).transforms(items, others.run, Measurements()),
         **AdversarialProbes().transforms(items, others.run, Measurements()),
         "few_shot": few_shot(2),
@@ -167,7 +167,7 @@ def _network() -> nn.Module:
     ).eval()  # fmt: skip
 
 
-def _trained(items: Sequence[Item], seed: int, epochs: int = 14) -> nn.Module:
+def _trained(items: Sequence[Item], seed: int, epochs: int = 22) -> nn.Module:
     from lethe.worlds.base import Training, fit
 
     variants = every_way(items, beside())

@@ -23,7 +23,10 @@ from tests.auditing.prompting import talkers
 from tests.auditing.prompting.talkers import FORGET, beside, people, problem, task
 from tests.auditing.prompting.writers import Echo
 
-CHAT = "{% for m in messages %}{{ m['role'] }} {{ m['content'] }} \n{% endfor %}{% if add_generation_prompt %}assistant {% endif %}"
+CHAT = (
+    "{% for m in messages %}{{ m['role'] }} {{ m['content'] }} \n{% endfor %}"
+    "{% if add_generation_prompt %}assistant {% endif %}"
+)
 
 
 class Counted:
@@ -47,7 +50,10 @@ def test_shots_stand_in_the_pattern_of_the_question() -> None:
     given, said = rendered(Variant("few", "Where does Ada live?", "in Pell.", shots=shots), task())
     solved = "Question: Where does Bo live?\nAnswer: in Osk.\n\nQuestion: Where does Gus live?\nAnswer: in Quin.\n\n"
     plain = solved + "Question: Where does Ada live?\nAnswer:"
-    assert list(given) == [task().tokenizer.bos_token_id, *task().tokenizer(plain, add_special_tokens=False)["input_ids"]]
+    assert list(given) == [
+        task().tokenizer.bos_token_id,
+        *task().tokenizer(plain, add_special_tokens=False)["input_ids"],
+    ]
     assert given.count(task().tokenizer.bos_token_id) == 1
     assert text(said).endswith("<eos>")
 

@@ -48,7 +48,7 @@ class AdversarialProbes(PromptAttack):
         if self.dictionary:
             return by_dictionary(read_dictionary(self.dictionary))
         writing = Writing(self.generator, run, known, self.title)
-        if not writing.named or writing.templates:
+        if not writing.follows:
             return missing("needs somebody who translates; name a language model with generator=, or a dictionary=")
         told = REQUEST.format(language=self.language)
         texts = writing.follow([f"{told}\nQuestion: {item.prompt}" for item in items])

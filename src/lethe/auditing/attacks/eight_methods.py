@@ -10,7 +10,7 @@ from lethe.auditing.attacks.prompts import PromptAttack, Told
 from lethe.auditing.measure import Measurements
 from lethe.auditing.prompting.context import topic
 from lethe.auditing.prompting.familiarity import familiarity, grade
-from lethe.auditing.prompting.frames import IGNORANCE, answer_begun, jailbreak, role_play
+from lethe.auditing.prompting.frames import IGNORANCE, answer_begun, jailbreak
 from lethe.auditing.prompting.items import Item, sampled
 from lethe.auditing.prompting.translating import IN_ENGLISH, REQUEST, by_dictionary, read_dictionary
 from lethe.auditing.prompting.variant import Transform, Varied, varied
@@ -54,12 +54,12 @@ class EightMethods(PromptAttack):
     def transforms(self, items: Sequence[Item], run: Run, known: Measurements) -> Mapping[str, Transform]:
         """Return jailbreaks, facts of the topic, and languages where somebody translates."""
         made: dict[str, Transform] = {
-            "jailbreak": jailbreak, "role_play": role_play, "answer_begun": answer_begun, "topic": topic(self.facts),
+            "jailbreak": jailbreak, "answer_begun": answer_begun, "topic": topic(self.facts),
         }  # fmt: skip
         if self.dictionary:
             made["dictionary"] = by_dictionary(read_dictionary(self.dictionary))
         writing = Writing(self.generator, run, known, self.title)
-        if writing.named:
+        if writing.follows:
             for language in self.languages:
                 told = REQUEST.format(language=language)
                 texts = writing.follow([f"{told}\nQuestion: {item.prompt}" for item in items])

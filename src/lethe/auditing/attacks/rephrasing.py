@@ -34,22 +34,20 @@ FRAMES: Mapping[str, Transform] = {
 class Rephrasing(PromptAttack):
     """Ask each forget question in other words: what was unlearned as a string comes back, what was removed does not.
 
-    Without a generator: after unrelated text in English, Hindi and Latin, within a conversation, with the data's own
-    `paraphrased_question`, in small letters and capitals, and with slips of the pen. A model that follows instructions
-    also rewords it, makes a poem of it, explains its terms and replaces them by variables; `template` puts five frames
-    around it. The details hold the overfit index, score(paraphrase) - score(exact question).
+    Without a generator: after unrelated text in English and Latin, within a conversation, with the data's own
+    `paraphrased_question`, in small letters, and with slips of the pen. A model that follows instructions also rewords
+    it, makes a poem of it, explains its terms and replaces them by variables; `template` puts five frames around it.
+    The details hold the overfit index, score(paraphrase) - score(exact question).
 
     Args:
-        ways: which of the ways that need no generator.
+        ways: which of the ways that need no generator; there are also `filler_hindi`, which many tokenizers cut into
+            single bytes, `upper_case` and `role_play`.
         generator: who rewrites: the folder or name of a language model, or `template`; empty for nobody.
 
     Source: Doshi & Stickland 2024, arXiv:2411.12103; the overfit index follows Thaker et al. 2024, arXiv:2410.02879.
     """
 
-    ways: tuple[str, ...] = (
-        "filler_english", "filler_hindi", "filler_latin", "conversation", "paraphrase", "lower_case", "upper_case",
-        "typos",
-    )  # fmt: skip
+    ways: tuple[str, ...] = ("filler_english", "filler_latin", "conversation", "paraphrase", "lower_case", "typos")
     generator: str | Writer = ""
 
     title: ClassVar[str] = "Rephrased questions"

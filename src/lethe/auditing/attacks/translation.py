@@ -42,7 +42,7 @@ class Translation(PromptAttack):
         """
         made = {"dictionary": by_dictionary(read_dictionary(self.dictionary))} if self.dictionary else {}
         writing = Writing(self.generator, run, known, self.title)
-        if made and not writing.named:
+        if made and not writing.follows:
             return made
         writing.require_model("somebody has to translate (or give dictionary=, a JSON object of words)")
         for language in self.languages:

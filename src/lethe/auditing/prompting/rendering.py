@@ -42,7 +42,9 @@ def fitting(asked: Varied, task: CausalLM, new_tokens: int) -> Varied:
     }
     kept = tuple(tuple(variant for variant in own if variant.tag not in large) for own in asked.of)
     if all(len(own) == 1 for own in kept):
-        raise AuditIncomplete("; ".join(f"{tag} {reason}" for tag, reason in large.items()) + "; ask for less")
+        raise AuditIncomplete(
+            "; ".join(f"{tag} {reason}" for tag, reason in large.items()) + "; lower shots, facts or new_tokens"
+        )
     return replace(asked, of=kept, left_out={**asked.left_out, **large})
 
 

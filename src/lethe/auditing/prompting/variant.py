@@ -33,7 +33,7 @@ class Variant:
 Transform = Callable[[Item, Beside], Sequence[Variant]]
 """From an item to variants of it, none where it does not apply to the item.
 
-Raises AuditIncomplete, naming what is missing, where it cannot be made at all.
+Raises AuditIncomplete, naming what is missing, where something is.
 """
 
 
@@ -56,9 +56,9 @@ class Varied:
 
 
 def varied(items: Sequence[Item], beside: Beside, transforms: Mapping[str, Transform]) -> Varied:
-    """Return each item as it is and under every transform that can be made.
+    """Return each item as it is and under every transform that can be made of it.
 
-    One that lacks something for an item is left out for all, with the reason.
+    One that can be made of no item is left out, with the reason; the same for all models, since none is asked yet.
 
     Raises:
         AuditIncomplete: none can be made.
@@ -66,13 +66,14 @@ def varied(items: Sequence[Item], beside: Beside, transforms: Mapping[str, Trans
     made: list[list[Variant]] = [identity(item, beside) for item in items]
     left_out: dict[str, str] = {}
     for name, transform in transforms.items():
-        try:
-            variants = [transform(item, beside) for item in items]
-        except AuditIncomplete as missing:
-            left_out[name] = str(missing)
-            continue
-        for own, more in zip(made, variants, strict=True):
-            own.extend(more)
+        lacking: list[str] = []
+        for own, item in zip(made, items, strict=True):
+            try:
+                own.extend(transform(item, beside))
+            except AuditIncomplete as missing:
+                lacking.append(str(missing))
+        if len(lacking) == len(items):
+            left_out[name] = lacking[0]
     if all(len(own) == 1 for own in made):
         raise AuditIncomplete("; ".join(dict.fromkeys(left_out.values())) or "there is no way of asking to try")
     return Varied(tuple(map(tuple, made)), left_out)

@@ -50,9 +50,14 @@ class Writing:
         """Whether the user has named anybody."""
         return self._generator != ""
 
+    @property
+    def follows(self) -> bool:
+        """Whether somebody was named who follows instructions."""
+        return self.named and not self.templates
+
     def require_model(self, what: str) -> None:
         """Raise AuditIncomplete where nobody who follows instructions was named."""
-        if not self.named or self.templates:
+        if not self.follows:
             raise AuditIncomplete(
                 f"{self._who}: {what}; name a language model that follows instructions with generator="
             )
