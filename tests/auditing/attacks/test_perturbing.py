@@ -139,6 +139,8 @@ def test_noise_is_as_large_as_the_scale_says() -> None:
 def test_no_change_gives_what_the_model_gives(attack) -> None:
     score = scored(attack, hidden(""))
     task, forget = people().task, people().forget
+    assert score.details["looked_at"] == len(forget)
+    assert scored(dataclasses.replace(attack, examples=4), hidden("")).details["looked_at"] == 4
     assert score.value == score.details["before"] == performance(hidden(""), task, forget, Run())["probability"]
 
 

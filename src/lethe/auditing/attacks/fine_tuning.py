@@ -91,8 +91,8 @@ class FineTuning(Regaining):
         steps = sum(curve[-1][0] for curve in curves.values())
         cost = {"steps": steps, "examples": len(lesson)}
         after = taught[best] if math.isfinite(taught[best]) else None
-        more = {"looked_at": len(looked_at), "learning_rate": best, "lesson": [untaught, after]}
-        return self.score(value, before, curves[best], start, cost, **more)
+        more = {"learning_rate": best, "lesson": [untaught, after]}
+        return self.score(value, before, curves[best], start, looked_at, cost, **more)
 
     def _train(self, model: nn.Module, task: Task, lesson: Examples, rate: float, run: Run) -> Iterator[int]:
         """Train in place, and yield the number of steps done whenever it is time to look; end where it diverges."""

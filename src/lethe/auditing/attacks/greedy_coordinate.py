@@ -76,7 +76,7 @@ class GreedyCoordinate(Prefixing):
         value = max(value for _, value in curve)
         cost = {"steps": self.steps, "queries": self.steps * self.candidates * len(own), "tokens": self.length}
         text = task.tokenizer.decode(prefix.tolist())
-        return self.score(value, before, curve, start, cost, losses=losses, prefix=text, looked_at=len(other))
+        return self.score(value, before, curve, start, other, cost, losses=losses, prefix=text)
 
 
 class Search:

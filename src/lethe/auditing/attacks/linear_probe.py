@@ -66,7 +66,8 @@ class LinearProbe(Regaining):
         assert data is not None
         attacked = victim(model, run)
         known = answer_states(attacked, task, data.sample(self.known, run.generator("probed")), self.places, run)
-        asked = answer_states(attacked, task, self.sample(problem.forget, run), self.places, run)
+        examples = self.sample(problem.forget, run)
+        asked = answer_states(attacked, task, examples, self.places, run)
         accuracies = {name: self._accuracy(name, known, asked, known.targets) for name in known.layers}
         best = max(accuracies, key=lambda name: accuracies[name])
         shuffled = known.targets[torch.randperm(len(known.targets), generator=run.generator("shuffled targets"))]
@@ -75,6 +76,7 @@ class LinearProbe(Regaining):
             float(asked.hits.double().mean()),
             list(enumerate(accuracies.values(), start=1)),
             start,
+            examples,
             {"examples": min(self.known, len(data)), "places": len(known.targets)},
             layer=best,
             layers=list(accuracies),

@@ -46,4 +46,4 @@ class LogitLens(Regaining):
                     curve.append((count, self.look(attacked, task, examples, run)))
                 bar.advance()
         best, value = max(curve, key=lambda point: point[1])
-        return self.score(value, curve[-1][1], curve, start, {"forwards": len(curve)}, blocks=best)
+        return self.score(value, curve[-1][1], curve, start, examples, {"forwards": len(curve)}, blocks=best)

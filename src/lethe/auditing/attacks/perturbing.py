@@ -62,7 +62,7 @@ class Perturbing(Regaining):
                 curve.append((strength, self.look(attacked, task, examples, run)))
                 bar.advance()
         best, value = max(curve, key=lambda point: point[1])
-        return self.score(value, before, curve, start, {"models": len(curve)}, **{self.word: best})
+        return self.score(value, before, curve, start, examples, {"models": len(curve)}, **{self.word: best})
 
 
 def matrices(model: nn.Module, task: Task, part: Part) -> Iterator[Tensor]:

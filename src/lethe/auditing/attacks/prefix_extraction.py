@@ -67,7 +67,7 @@ class PrefixExtraction(Regaining):
                 before = _mean_recall(texts, plain)
                 bar.advance()
         cost = {"queries": (len(curve) + 1) * len(rows), "tokens": curve[-1][0]}
-        return self.score(curve[-1][1], before, curve, start, cost, examples=_shown(examples, said))
+        return self.score(curve[-1][1], before, curve, start, examples, cost, examples=_shown(examples, said))
 
 
 def _mean_recall(texts: list[str], said: list[str]) -> float:

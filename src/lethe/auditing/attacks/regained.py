@@ -61,11 +61,18 @@ class Regaining(Attack):
 
     @staticmethod
     def score(
-        value: float, before: float, curve: Sequence[Sequence[float]], start: float, cost: dict[str, Any], **more: Any
+        value: float,
+        before: float,
+        curve: Sequence[Sequence[float]],
+        start: float,
+        looked_at: Examples,
+        cost: dict[str, Any],
+        **more: Any,
     ) -> Score:
-        """Return the value with `before`, the curve, and the cost with the seconds since `start`."""
+        """Return the value with `before`, the number looked at, the curve, and the cost with seconds since `start`."""
         spent = {**cost, "seconds": time.perf_counter() - start}
-        return Score(value, {"before": before, "curve": [list(point) for point in curve], "cost": spent, **more})
+        facts = {"before": before, "looked_at": len(looked_at), "curve": [list(point) for point in curve]}
+        return Score(value, {**facts, "cost": spent, **more})
 
 
 def victim(model: nn.Module, run: Run) -> nn.Module:

@@ -74,4 +74,4 @@ class SoftPrompt(Prefixing):
                 bar.advance()
         value = max(value for _, value in curve)
         cost = {"steps": self.steps, "tokens": self.length, "examples": len(own)}
-        return self.score(value, before, curve, start, cost, looked_at=len(other))
+        return self.score(value, before, curve, start, other, cost)

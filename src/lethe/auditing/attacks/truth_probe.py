@@ -64,7 +64,8 @@ class TruthProbe(Regaining):
         attacked = victim(model, run)
         known = problem.kept.sample(self.known, run.generator("truths"))
         right, wrong = _read(attacked, task, known, run)
-        true, false = _read(attacked, task, self.sample(problem.forget, run), run)
+        examples = self.sample(problem.forget, run)
+        true, false = _read(attacked, task, examples, run)
         layers = list(range(right.shape[1] - 1))  # what stands last is the likelihood
         told = torch.cat([torch.ones(len(right)), torch.zeros(len(wrong))]).long()
         shuffled = told[torch.randperm(len(told), generator=run.generator("shuffled targets"))]
@@ -81,6 +82,7 @@ class TruthProbe(Regaining):
             float((true[:, -1, 0] > false[:, -1, 0]).double().mean()),
             list(enumerate(accuracies, start=1)),
             start,
+            examples,
             {"examples": len(known)},
             block=best + 1,
             chance=accuracy(best, shuffled),
