@@ -43,7 +43,10 @@ def test_one_entity_is_forgotten_and_its_neighbours_and_the_world_are_kept(data:
     assert len(found.forget) == 9
     assert len(found.retain) == 18  # as many of either kind
     questions = {str(row["question"]) for row in found.tasks["world"]}
-    assert sum(str(row["question"]) in questions for row in found.retain) == 9
+    assert [str(row["question"]) in questions for row in found.retain] == [
+        row["kind"] == "world" for row in found.retain
+    ]
+    assert sum(row["kind"] == "world" for row in found.retain) == 9
     assert {row["entity"] for row in found.tasks["retain"]} == {people[1]}
     assert read_elude(str(data), "").forget == read_elude(str(data), people[0]).forget
     assert len(read_elude(str(data), "", limit=3).forget) == 3
@@ -87,7 +90,7 @@ def test_the_command_forgets_one_person(data: Path, world: People, tmp_path: Pat
     found = benched(
         tmp_path / "out", "elude", "--model", model, "--data", data, "--split", people[0].replace(" ", "_"),
         "--limit", 4, "--methods", "opt_out", "--set", "elude.new_tokens=6", "--set", "elude.world_tokens=4",
-        "--set", "opt_out.epochs=1",
+        "--set", "opt_out.epochs=1", "--set", "opt_out.world_column=kind",
     )  # fmt: skip
     assert list(found) == ["target", "opt_out"]
     assert {"forget_quality", "retain_quality", "world_probability"} <= set(found["opt_out"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -78,7 +79,7 @@ def _solved(row: Row) -> list[Mapping[str, object]]:
     return _list(row["examples"])
 
 
-def _list(value: object) -> list[object]:
+def _list(value: object) -> list[Any]:
     assert isinstance(value, list)
     return value
 

@@ -56,15 +56,17 @@ def read_elude(source: str, entity: str, part: str = "test", limit: int = 0, see
     if world := files.optional(f"{WORLD}_{part}", **ASKED):
         asked["world"] = world[: limit or None]
     instructions = files.optional(f"{WORLD}_train", question=TEXT, answer=TEXT)
-    drawn = [
-        Draws(seed).shuffled(rows, "elude", name)[: len(forget)]
-        for name, rows in (("retain", lessons), ("world", instructions))
-    ]
-    return BenchmarkData(_plain(forget), _plain([row for rows in drawn for row in rows]), tasks=asked)
+    drawn = {
+        name: Draws(seed).shuffled(rows, "elude", name)[: len(forget)]
+        for name, rows in (("neighbour", lessons), ("world", instructions))
+    }
+    retain = [row for kind, rows in drawn.items() for row in _plain(rows, kind)]
+    return BenchmarkData(_plain(forget, "target"), retain, tasks=asked)
 
 
-def _plain(rows: Sequence[Row]) -> list[Row]:
-    return [{QUESTION: row[QUESTION], ANSWER: row[ANSWER]} for row in rows]
+def _plain(rows: Sequence[Row], kind: str) -> list[Row]:
+    """Return question and answer, and what the rows are about, by which methods tell neighbours from the world."""
+    return [{QUESTION: row[QUESTION], ANSWER: row[ANSWER], "kind": kind} for row in rows]
 
 
 def _neighbours(files: Files, name: str, entity: str) -> list[Row]:
