@@ -175,6 +175,6 @@ def test_the_real_files_are_read_and_run(tmp_path: Path) -> None:
     }
     write_reader(tmp_path / "base", [str(row["text"]) for row in data.forget[:50]], context=4096)
     options = {"model": tmp_path / "base", "data": folder, "epochs": 1, "methods": "npo", "limit": 2}
-    quick = ("muse.retain=privleak", "npo.epochs=1", "muse.continuation=16")
+    quick = ("muse.retain=privleak", "npo.epochs=1")
     assert main(arguments(tmp_path, tmp_path / "out", *quick, **options)) == 0
     assert set(values(tmp_path / "out")) == {"target", "gold", "npo"}

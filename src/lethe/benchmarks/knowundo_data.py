@@ -39,15 +39,18 @@ def read_knowundo(source: str, split: str = "privacy", limit: int = 0) -> Benchm
 def _lists(files: Files, name: str, limit: int) -> tuple[list[Row], list[Row]]:
     """Return the rows that are trained on and unlearnt, and those that are evaluated: {question, answer}."""
     if files.there and name not in files.there:
-        lists = [files.rows(f"{name}_{which}", text=TEXT, labels=TEXT) for which in ("train", "val")]
+        lists: list[Sequence[Row]] = [
+            files.rows(f"{name}_{which}", text=TEXT, labels=TEXT) for which in ("train", "val")
+        ]
     else:
         whole = files.rows(name, train=OBJECTS, val=OBJECTS)
         lists = [_listed(row[which], f"{name}, {which}") for row in whole[:1] for which in ("train", "val")]
-    first, second = (
-        [{"question": row["text"], "answer": row["labels"]} for row in (rows[:limit] if limit else rows)]
-        for rows in lists
-    )
+    first, second = ([_asked(row) for row in (rows[:limit] if limit else rows)] for rows in lists)
     return first, second
+
+
+def _asked(row: Row) -> Row:
+    return {"question": row["text"], "answer": row["labels"]}
 
 
 def _listed(rows: object, where: str) -> Sequence[Row]:

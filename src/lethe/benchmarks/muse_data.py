@@ -68,7 +68,7 @@ def read_muse(
     sets = [_first(_sorted(_documents(files, name), chunks), limit) for name in names]
     kept, unseen = _retained(files, limit, retain)
     return BenchmarkData(
-        forget=_union(sets),
+        forget=sets[0] if split == "forget" else _union(sets),
         retain=kept,
         holdout=tasks["privleak_holdout"],
         tasks={**tasks, **{name: files.rows(name, **PAIR) for name in SHOTS}},

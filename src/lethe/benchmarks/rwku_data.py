@@ -68,7 +68,7 @@ def read_rwku(source: str, split: str = "", limit: int = 1, corpus: str = "gener
     introduced = files.rows("intro", target=TEXT, intro=TEXT)
     people = _people(introduced, split, limit)
     tasks = {name: _about(files.rows(name, **columns), people, rows) for name, columns in PROBES.items()}
-    for name, columns in (MEMBERSHIP | UTILITY).items():
+    for name, columns in {**MEMBERSHIP, **UTILITY}.items():
         if found := _about(files.optional(name, **columns), people, rows):
             tasks[name] = found
     for name in PROBES:
