@@ -12,7 +12,6 @@ from lethe.auditing import Audit, Auditor, Evidence
 from lethe.auditing.attacks.linear_probe import LinearProbe
 from lethe.auditing.attacks.prune import Prune
 from lethe.auditing.attacks.quantize import Quantize
-from lethe.auditing.attacks.relearn import Relearn
 from lethe.auditing.metrics.accuracy import (
     ForgetAccuracy,
     ForgetLoss,
@@ -59,8 +58,8 @@ def test_golds_of_other_seeds_pass(auditor: Auditor) -> None:
 
 
 @pytest.mark.slow
-def test_golds_of_other_seeds_pass_in_19_of_20_with_all_metrics_and_relearning(mislabelled: Problem) -> None:
-    audit = Audit(attacks=(*(QUICK.attacks or ()), Relearn(learning_rate=1e-2)), resamples=100).on(mislabelled)
+def test_golds_of_other_seeds_pass_in_19_of_20_by_all_metrics(mislabelled: Problem) -> None:
+    audit = Audit(attacks=QUICK.attacks, shadows=2, resamples=50).on(mislabelled)
     verdicts = [audit(WORLD.gold((seed,))[0]).verdict for seed in range(4, 24)]
     assert sum(one.outcome == "removed" for one in verdicts) >= 19, [one.sentence for one in verdicts]
 

@@ -16,7 +16,7 @@ from lethe.auditing.groups import check_column
 from lethe.auditing.measure import Measurements
 from lethe.auditing.metric import Metric
 from lethe.auditing.policy import Policy
-from lethe.auditing.retraining import with_gold
+from lethe.auditing.retraining import with_gold, with_shadows
 from lethe.auditing.selection import named
 from lethe.errors import ConfigurationError
 from lethe.models import check_finite, copied
@@ -34,6 +34,8 @@ class Audit:
         attacks: the attacks to carry out; None for every one of the catalogue.
         policy: what decides the verdict, and how far from gold the model may lie.
         golds: gold models to retrain where the problem has none but can retrain.
+        shadows: shadow models, trained on everything, to train where no further originals are given and the problem
+            can retrain; U-LiRA reads them.
         resamples: bootstrap samples of the examples for confidence intervals; 0 leaves that uncertainty out.
         texts: most examples of a set of text that are measured, a random sample of larger sets.
         new_tokens: most tokens a language model may say to a prompt.
@@ -46,6 +48,7 @@ class Audit:
     attacks: tuple[Attack, ...] | None = None
     policy: Policy = field(default_factory=Policy)
     golds: int = 3
+    shadows: int = 0
     resamples: int = 200
     texts: int = 400
     new_tokens: int = 100
@@ -112,7 +115,7 @@ class Audit:
             policy=self.policy,
             run=run,
             known=Measurements(self.folder),
-            originals=originals,
+            originals=with_shadows(originals, problem, self.shadows, run),
             resamples=self.resamples,
             texts=self.texts,
             new_tokens=self.new_tokens,
@@ -136,7 +139,7 @@ class Audit:
         for option, value in (("texts", self.texts), ("new_tokens", self.new_tokens)):
             if value < 1:
                 raise ConfigurationError(f"{option} must be at least 1, not {value}")
-        for option, value in (("golds", self.golds), ("resamples", self.resamples)):
+        for option, value in (("golds", self.golds), ("shadows", self.shadows), ("resamples", self.resamples)):
             if value < 0:
                 raise ConfigurationError(f"{option} must not be negative, not {value}")
 

@@ -86,3 +86,10 @@ def test_settings_out_of_range_are_refused() -> None:
         rows = made(forget=with_probability(torch.full((2,), 0.5)), holdout=with_probability(torch.full((2,), 0.5)))
         with pytest.raises(ConfigurationError, match="gamma at least 1"):
             wrong(rows, References(rows, gold=(rows,)))
+
+
+def test_scores_that_tie_do_not_hide_which_examples_are_likelier() -> None:
+    """All holdout examples are easy: every share is 0, and the ratios differ all the same."""
+    easy = with_probability(torch.linspace(0.98, 0.99, 20))
+    unknown = made(forget=with_probability(torch.full((20,), 0.01)), holdout=easy)
+    assert RMIA()(unknown, References(unknown, gold=(unknown,))).value == 0

@@ -48,16 +48,17 @@ def rmia_scores(
     """
     if gamma < 1 or not 0 <= offline <= 1:
         raise ConfigurationError(f"RMIA takes gamma at least 1 and offline in [0, 1], not {gamma} and {offline}")
-    own = model - _marginal(references, offline)
-    others = (population - _marginal(population_references, offline)).sort().values
+    own = log_ratio(model, references, offline)
+    others = log_ratio(population, population_references, offline).sort().values
     limit = own - torch.tensor(gamma, dtype=torch.float64).log()
     # A hair of room: ratios that are equal by construction must not be told apart by rounding.
     return torch.searchsorted(others, limit + 1e-12, right=True).double() / len(others)
 
 
-def _marginal(references: Tensor, offline: float) -> Tensor:
+def log_ratio(model: Tensor, references: Tensor, offline: float = 0.3) -> Tensor:
+    """Return log p(x|θ) / p(x) of each example, [N], from log p(x|θ) [N] and log p(x|θ_k) [K, N]."""
     mean = references.double().exp().mean(0)
-    return torch.log(((1 + offline) * mean + 1 - offline).clamp_min(1e-300) / 2)
+    return model - torch.log(((1 + offline) * mean + 1 - offline).clamp_min(1e-300) / 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,8 @@ class RMIA(Metric):
 
     Each example's probability, over what models that did not see it give it (gold), is compared with the same ratio of
     every holdout example. An example that is easy for everybody has no high score, as it has with the loss alone.
-    Holdout examples are scored against the others of them.
+    The score rises with the example's own ratio and with nothing else, so that the AUC is taken of the ratio: scores
+    are shares of the holdout and tie where no holdout example is hard, as of models that generalise well.
 
     Args:
         gamma: γ, how many times likelier an example has to be than one of the population.
@@ -86,16 +88,14 @@ class RMIA(Metric):
 
     def __call__(self, rows: Rows, against: References, seed: int = 0) -> Score:
         """Return the AUC; the details hold the share of the forget set found where few holdout examples are accused."""
-        others, their = log_probability(rows, "holdout"), _of(against.gold, "holdout")
-
-        def scores(own: Tensor, references: Tensor) -> Tensor:
-            return rmia_scores(own, references, others, their, self.gamma, self.offline)
-
-        members = scores(log_probability(rows, "forget"), _of(against.gold, "forget"))
-        # γ ≥ 1 keeps an example from being counted as likelier than itself, but for γ = 1.
-        outsiders = scores(others, their)
+        known = {part: (log_probability(rows, part), _of(against.gold, part)) for part in ("forget", "holdout")}
+        # Rounded: examples that are alike by construction must tie.
+        ratios = {part: log_ratio(own, seen, self.offline).round(decimals=9) for part, (own, seen) in known.items()}
+        members, outsiders = (
+            rmia_scores(*known[part], *known["holdout"], self.gamma, self.offline) for part in ("forget", "holdout")
+        )
         found = {f"{rate:g}": found_at(members, outsiders, rate) for rate in (0.01, 0.05)}
-        return Score(auc(members, outsiders), {"found_at_false_alarms": found})
+        return Score(auc(ratios["forget"], ratios["holdout"]), {"found_at_false_alarms": found})
 
 
 def _of(models: Sequence[Rows], part: str) -> Tensor:
