@@ -43,7 +43,8 @@ def test_each_of_the_six_words(metrics: list[Entry], attacks: list[Entry], outco
 @pytest.mark.parametrize(
     ("findings", "outcome"),
     [
-        (["like gold"] * 7 + ["between"], "not removed"),
+        (["like gold"] * 7 + ["between"], "removed"),
+        (["like gold"] * 5 + ["between"] * 3, "not removed"),
         (["like gold"] * 2 + ["beyond gold"] * 3, "suppressed"),
         (["like gold"] + ["no power"] * 7, "removed"),
         (["like gold"] * 7 + ["undetermined"], "removed"),
@@ -65,9 +66,24 @@ def test_what_is_undetermined_within_its_bound_passes() -> None:
 
 
 def test_a_policy_may_tolerate_some_misses_and_they_are_still_named() -> None:
-    found = verdict(behaviour(*["like gold"] * 7, "between"), [HELD], Policy(tolerated=0.2))
+    metrics = [*behaviour(*["like gold"] * 7), an_entry("forget_loss", "between")]
+    found = verdict(metrics, [HELD], Policy(tolerated=0.2))
     assert found.outcome == "removed"
     assert len(found.failed) == 1
+    assert verdict(metrics, [HELD], Policy(tolerated=0.0)).outcome == "not removed"
+    assert verdict(metrics, [HELD], Policy(bounds={"forget_loss": 0.05})).outcome == "not removed", "it has its name"
+
+
+def test_each_kind_of_metric_has_its_own_tolerance() -> None:
+    attackers = [an_entry(f"mia {i}", "like gold", "privacy") for i in range(9)]
+    assert verdict([*behaviour("between", "like gold"), *attackers], [HELD]).outcome == "not removed"
+    assert (
+        verdict(
+            [*behaviour("like gold", "like gold", "like gold"), *attackers[1:], an_entry("mia", "between", "privacy")],
+            [HELD],
+        ).outcome
+        == "removed"
+    )
 
 
 def test_the_failed_line_of_the_policy_is_named_with_the_values() -> None:
@@ -207,7 +223,7 @@ def test_wrong_answers_count_only_well_above_gold_and_in_a_model_that_is_whole()
     assert verdict([*GOOD, false_confidence(0.6, original=0.75)], [HELD]).outcome == "removed", "as the original"
     little = [an_entry("m", "between", value=0.3, gap=0.2), *GOOD, false_confidence(0.6)]
     assert verdict(little, [HELD]).outcome == "replaced", "wrong answers lend the right one their words"
-    much = [an_entry("m", "between", value=0.7, gap=0.6), *GOOD, false_confidence(0.6)]
+    much = [an_entry(f"m{i}", "between", value=0.7, gap=0.6) for i in range(4)] + [*GOOD, false_confidence(0.6)]
     assert verdict(much, [HELD]).outcome == "not removed"
     found = verdict([*GOOD, false_confidence(0.6)], [BACK])
     assert found.outcome == "replaced"
@@ -233,9 +249,8 @@ def test_removed_is_said_only_where_nothing_failed(
     assert found.sentence.count("\n") == 0
     assert found.sentence.endswith(".")
     if found.outcome == "removed":
-        assert found.failed == ()
+        assert len(found.failed) <= 0.25 * len(findings)
         assert accuracy >= 0.9
-        assert not {"between", "like the original", "beyond gold"} & {*findings}
         assert not {"between", "like the original"} & {*recoveries}
     if set(findings) == {"no power"}:
         assert found.outcome == "inconclusive"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -38,7 +38,8 @@ class Policy:
         utility: largest fall below gold and original of what should stay, by name or unit.
         replaced: how far confidence in wrong answers may lie above gold's and the original's, by metric.
         recovered: largest share of the forgotten that an attack may bring back beyond what it brings out of gold.
-        tolerated: share of the deciding metrics with power that may miss their bound.
+        tolerated: share of the deciding metrics with power of one kind that may miss their bound, as one in twenty does
+            for gold itself; a metric whose bound is given by name may not.
         undetermined: share of what decides that may stay undetermined, its value outside the bound on the original's
             side and its interval across it; where more does, the audit is inconclusive.
         groups: share of the way from gold to the original from which a part of the forget set (a group of examples)
@@ -66,7 +67,7 @@ class Policy:
         default_factory=lambda: {"forget_wrong_confidence": 0.4, "forget_wrong_probability": 0.4}
     )
     recovered: float = 0.2
-    tolerated: float = 0.0
+    tolerated: float = 0.25
     undetermined: float = 0.5
     groups: float = 0.5
     recoveries: int = 1
@@ -88,6 +89,14 @@ class Policy:
                 raise ConfigurationError(f"policy: {key} must be at least 0 and below 1, not {value}")
         if self.recoveries < 0:
             raise ConfigurationError(f"policy: recoveries must not be negative, not {self.recoveries}")
+
+    def too_many(self, missed: Sequence[Entry], deciding: Sequence[Entry]) -> bool:
+        """Return whether more metrics of a kind missed their bound than tolerated, or one whose bound has its name."""
+        if any(entry.name in self.bounds for entry in missed):
+            return True
+        kinds = {entry.kind for entry in missed}
+        counts = [[sum(e.kind == kind for e in some) for some in (missed, deciding)] for kind in kinds]
+        return any(misses > self.tolerated * every for misses, every in counts)
 
     def _of(self, part: str) -> list[tuple[str, float]]:
         return list(getattr(self, part).items())

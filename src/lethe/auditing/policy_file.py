@@ -21,7 +21,7 @@ _MEANINGS = {
     "utility": "largest fall below gold and original of what should stay: by metric, or for all of a unit",
     "replaced": "how far confidence in wrong answers may lie above gold's",
     "recovered": "largest share of the forgotten that an attack may bring back beyond what it brings out of gold",
-    "tolerated": "share of the deciding metrics with power that may miss their bound",
+    "tolerated": "share of the metrics of a kind that may miss their bound; one whose bound has its name may not",
     "undetermined": "share of what decides that may stay undetermined before the audit is inconclusive",
     "groups": "share of the way to the original from which a group of examples counts as not removed",
     "recoveries": "fewest attacks that have to be carried out before anything is called removed",

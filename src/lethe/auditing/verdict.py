@@ -67,16 +67,17 @@ def _no_ground(
 
 def _on_gaps(judged: Judgement, failed: tuple[str, ...], unchanged: bool) -> Verdict:
     policy, deciding, damage = judged.policy, judged.deciding, _damage(judged)
-    count, allowed = len(deciding), policy.tolerated * len(deciding)
+    count = len(deciding)
     left, beyond = judged.left, judged.beyond
     if unchanged:
         return Verdict("not removed", "Not removed: the weights are those of the original.", failed)
     # A wrong answer shares words with the right one, which so gains some of its probability.
-    if judged.replaced and not judged.damaged and all(way(entry) < HALF for entry in left):
+    little = not policy.too_many(left, deciding) or all(way(entry) < HALF for entry in left)
+    if judged.replaced and not judged.damaged and little:
         false = f"it is surer of wrong answers than gold and the original ({_titles(judged.replaced)})"
         regained = f"; {_titles(judged.regained)} brings back more than from gold" if judged.regained else ""
         return Verdict("replaced", f"Replaced: {false}{regained}.", failed)
-    if len(left) > allowed:
+    if policy.too_many(left, deciding):
         share = f"{len(left)} of {count} metrics that decide find the model on the original's side of gold"
         return Verdict("not removed", f"Not removed: {share} ({_titles(left)}){damage}.", failed)
     if judged.left_groups:
@@ -87,7 +88,7 @@ def _on_gaps(judged: Judgement, failed: tuple[str, ...], unchanged: bool) -> Ver
         return Verdict("suppressed", f"Suppressed: the outputs changed, but {regained}{damage}.", failed)
     if judged.damaged:
         return Verdict("destroyed", f"Destroyed: forgotten together with what should stay{damage}.", failed)
-    if len(left) + len(beyond) > allowed:
+    if policy.too_many([*left, *beyond], deciding):
         share = f"{len(beyond)} of {count} metrics that decide find the model on the far side of gold"
         return Verdict("suppressed", f"Suppressed: {share}, which gives the deletion away ({_titles(beyond)}).", failed)
     return _passed(judged, failed)
