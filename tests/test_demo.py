@@ -56,4 +56,4 @@ def test_the_people_serve_the_readmes_commands_and_end_in_the_demonstrations_ver
     assert main([*arguments, "--out", run]) == 0
     gold = [word for seed in people.GOLDS for word in ("--gold", str(tmp_path / f"gold-{seed}"))]
     assert main(["audit", "--run", run, *gold, "--attacks", "none"]) == 0
-    assert "Not removed" in capsys.readouterr().out
+    assert "Destroyed: forgotten together with what should stay" in capsys.readouterr().out
