@@ -82,6 +82,18 @@ def summed_gradient(
     return gradient_pass(model, examples, loss, batch_size, run, lambda t, g: t.add_(g), "gradient")[0]
 
 
+def mean_gradient(
+    model: nn.Module, examples: Examples, losses: BatchLoss, batch_size: int, run: Run
+) -> dict[str, Tensor]:
+    """Return (1/N) Σ_i ∇ℓ_i by parameter name, zeros for an empty set; `losses` returns one value an example, [B]."""
+
+    def total(model: nn.Module, batch: Batch) -> Tensor:
+        return losses(model, batch).sum()
+
+    gradient = summed_gradient(model, examples, total, batch_size, run)
+    return {name: value / max(len(examples), 1) for name, value in gradient.items()}
+
+
 def mean_squared_gradient(
     model: nn.Module, examples: Examples, loss: BatchLoss, batch_size: int, run: Run
 ) -> dict[str, Tensor]:

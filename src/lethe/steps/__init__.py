@@ -4,6 +4,7 @@ from lethe.steps.adaptive import AdaptiveRetain
 from lethe.steps.alternating import Alternating
 from lethe.steps.averaging import WeightAveraging
 from lethe.steps.base import Step
+from lethe.steps.gradient_restriction import GradientRestriction
 from lethe.steps.mudman import Disruption
 from lethe.steps.pairs import Agreeing, Orthogonal
 from lethe.steps.plain import Clip, Plain
@@ -25,6 +26,7 @@ __all__ = [
     "CurvatureRegularisation",
     "Disruption",
     "GradientPenalty",
+    "GradientRestriction",
     "Orthogonal",
     "Plain",
     "PrimalDual",
