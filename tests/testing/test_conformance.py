@@ -17,7 +17,7 @@ from lethe.steps import TamperResistance
 from lethe.tasks import Classification
 from lethe.testing.language import tiny_language_problem
 from lethe.worlds.diabetes import Diabetes
-from lethe.worlds.digits import network
+from lethe.worlds.digits import Digits, network
 from tests.auditing.prompting import talkers
 from tests.auditing.prompting.writers import Echo
 from tests.domains import Domains
@@ -27,6 +27,10 @@ SETTINGS = {
     # A promise of a loop is kept or broken within a few epochs.
     ("method", "negmerge"): {"epochs": 2, "learning_rates": (1e-4, 1e-3), "weight_decays": (0.0,)},
     ("method", "prune_then_unlearn"): {"method": FineTune(epochs=2), "train_epochs": 4, "rewind_epoch": 2},
+    ("method", "duck"): {"epochs": 2, "batch_size": 32, "retain_batches": 3},
+    ("method", "scar"): {"epochs": 2, "batch_size": 32, "retain_batches": 3, "noise_count": 64},
+    ("method", "scar_self"): {"epochs": 2, "batch_size": 64, "noise_count": 128},
+    ("method", "slug"): {"erased": 0.5},
     ("method", "sisa"): {"shards": 2, "epochs": 2},
     ("method", "noisy_gd"): {"steps": 20, "epsilon": 1e6},
     ("method", "safe"): {"steps": 3},
@@ -79,6 +83,7 @@ WORLDS = {
     "one_expert": Domains(architecture="moe", **SMALL),
     "selective_amnesia": Domains(**SMALL),
     "traced": Domains(**SMALL),
+    "scar_self": Digits("class"),
     "blindspot": Diabetes(),
     "gaussian_amnesiac": Diabetes(),
 }

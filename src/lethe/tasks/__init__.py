@@ -5,6 +5,7 @@ from lethe.tasks.causal_lm import CausalLM, as_causal_lm
 from lethe.tasks.classification import Classification, as_classification
 from lethe.tasks.regression import Regression, as_regression
 from lethe.tasks.templates import Chat, Custom, PlainText, QuestionAnswer, Template
+from lethe.tasks.zero_shot import ZeroShot
 
 __all__ = [
     "CausalLM",
@@ -16,6 +17,7 @@ __all__ = [
     "Regression",
     "Task",
     "Template",
+    "ZeroShot",
     "as_causal_lm",
     "as_classification",
     "as_regression",

@@ -29,12 +29,13 @@ class Found:
     forget: float
 
 
-def accuracy(model: nn.Module, task: Task, examples: Examples, run: Run) -> float:
-    """Return the share of examples whose most likely class is their label, in [0, 1]."""
+def accuracy(model: nn.Module, task: Task, examples: Examples, run: Run, within: int = 1) -> float:
+    """Return the share of examples whose label is among the `within` most likely classes, in [0, 1]."""
     assert isinstance(task, Classification)
 
     def right(model: nn.Module, batch: Batch) -> Tensor:
-        return (task.outputs(model, batch).argmax(-1) == task.labels(batch)).float()
+        likeliest = task.outputs(model, batch).topk(within, dim=-1).indices
+        return (likeliest == task.labels(batch).unsqueeze(-1)).any(-1).float()
 
     return float(over_examples(model, task, examples, run, right, "accuracy").mean())
 
