@@ -18,6 +18,7 @@ from lethe.auditing.groups import on_groups
 from lethe.auditing.leaks import gold_that_saw_some
 from lethe.auditing.measure import Measurements, measure
 from lethe.auditing.measure_text import Asked, measure_text
+from lethe.auditing.measure_values import measure_values
 from lethe.auditing.metric import Metric, References, Rows, Score
 from lethe.auditing.policy import Policy
 from lethe.auditing.references import gold_that_saw, overlaps, weights_alike
@@ -29,7 +30,7 @@ from lethe.examples import Examples
 from lethe.models import check_finite, copied, fingerprint
 from lethe.problem import Problem
 from lethe.run import Run
-from lethe.tasks import CausalLM, Classification, device_of
+from lethe.tasks import CausalLM, Classification, Regression, device_of
 from lethe.versions import versions
 
 Skipped = list[dict[str, str]]
@@ -56,7 +57,7 @@ class Auditor:
     """
 
     problem: Problem
-    task: Classification | CausalLM
+    task: Classification | CausalLM | Regression
     metrics: Sequence[tuple[str, Metric]]
     attacks: Sequence[tuple[str, Attack]]
     run: Run
@@ -183,6 +184,8 @@ class Auditor:
         if isinstance(self.task, Classification):
             layers, units = "activations" in needed, "units" in needed
             return measure(moved, self.task, self._sets(), self.run, layers, self.known, units)
+        if isinstance(self.task, Regression):
+            return measure_values(moved, self.task, self._sets(), self.run, self.known, "units" in needed)
         sets = {
             name: examples.sample(self.texts, self.run.generator("measured", name))
             for name, examples in self._sets().items()

@@ -23,21 +23,17 @@ def sampled(rows: Rows, run: Run) -> dict[str, list[str]]:
     """Return the ids of the examples of each set that are checked, drawn with the run's seed."""
     found = {}
     for name in rows.counts:
-        ids = _ids(rows, name)
+        ids = rows.ids(name)
         order = torch.randperm(len(ids), generator=run.generator("checks", name))[:SAMPLE]
         found[name] = [ids[i] for i in order.sort().values.tolist()]
     return found
-
-
-def _ids(rows: Rows, name: str) -> tuple[str, ...]:
-    return rows.sets[name].ids if name in rows.sets else rows.texts[name].ids
 
 
 def values(rows: Rows, ids: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
     """Return, by set, what the model gives these examples.
 
     `log_probability` is the mean of log p(label), or of an answer's tokens; `likeliest` the share of labels (of
-    answers' tokens) that are the model's first choice.
+    answers' tokens) that are the model's first choice. Of a regression model they are the mean `prediction` and `loss`.
     """
     return {
         name: {key: float(row_values[_positions(rows, name, chosen)].mean()) for key, row_values in _each(rows, name)}
@@ -46,7 +42,7 @@ def values(rows: Rows, ids: Mapping[str, Sequence[str]]) -> dict[str, dict[str, 
 
 
 def _positions(rows: Rows, name: str, chosen: Sequence[str]) -> Tensor:
-    place = {one: i for i, one in enumerate(_ids(rows, name))}
+    place = {one: i for i, one in enumerate(rows.ids(name))}
     return torch.tensor([place[one] for one in chosen])
 
 
@@ -54,6 +50,8 @@ def _each(rows: Rows, name: str) -> list[tuple[str, Tensor]]:
     if name in rows.texts:
         log = rows.texts[name].log
         return [("log_probability", log.means(log.log_probs)), ("likeliest", log.means(log.greedy.double()))]
+    if name in rows.values:
+        return [("prediction", rows.values[name].predictions), ("loss", rows.values[name].losses)]
     own = rows.sets[name]
     said = F.log_softmax(own.logits.double(), dim=-1).gather(1, own.labels.unsqueeze(1)).squeeze(1)
     return [("log_probability", said), ("likeliest", (own.logits.argmax(-1) == own.labels).double())]

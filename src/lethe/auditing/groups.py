@@ -83,7 +83,7 @@ def by_column(sets: Mapping[str, Examples], rows: Rows, column: str) -> tuple[li
         ConfigurationError: the forget set has no such column, or it is neither text nor whole numbers.
     """
     values = {name: _values(sets[name], column) for name in sets if column in sets[name].columns or name == "forget"}
-    at = {name: [values[name][sets[name].position[one]] for one in _ids(rows, name)] for name in values}
+    at = {name: [values[name][sets[name].position[one]] for one in rows.ids(name)] for name in values}
     counts = dict.fromkeys(sorted(set(at["forget"])), 0)
     for value in at["forget"]:
         counts[value] += 1
@@ -235,10 +235,6 @@ def _parts(references: References, at: Positions) -> References:
 def _whole(rows: Rows, at: Positions) -> Positions:
     """Return positions in every set, all of them where the group names none."""
     return {name: at.get(name, torch.arange(count)) for name, count in rows.counts.items()}
-
-
-def _ids(rows: Rows, name: str) -> tuple[str, ...]:
-    return rows.texts[name].ids if name in rows.texts else rows[name].ids
 
 
 def check_column(examples: Examples, column: str) -> None:

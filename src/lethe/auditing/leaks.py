@@ -23,8 +23,9 @@ def gold_that_saw_some(original: Rows, golds: Mapping[str, Rows]) -> list[Cautio
     """Return which gold models know some forget examples as if they had been trained on them.
 
     An example tells where the original gives its label or answer a probability 0.3 or more above the mean m of the
-    other gold models; a gold model knows it that has gone half of that way, p - m > (p_o - m) / 2. One that knows n
-    such examples is named where n is too many beside the mean number of the others, λ: Pr[Poisson(λ + ½) ≥ n] < 0.01.
+    other gold models (of regression, a closeness; see `signals`); a gold model knows it that has gone half of that way,
+    p - m > (p_o - m) / 2. One that knows n such examples is named where n is too many beside the mean number of the
+    others, λ: Pr[Poisson(λ + ½) ≥ n] < 0.01.
 
     Args:
         original: what was measured of the original.
@@ -50,8 +51,7 @@ def _seen(top: Tensor, own: Tensor, others: Sequence[Tensor]) -> Tensor:
 
 
 def _sentence(original: Rows, marks: Tensor, usual: float) -> str:
-    ids = original.texts["forget"].ids if "forget" in original.texts else original["forget"].ids
-    first = ids[int(marks.nonzero()[0])]
+    first = original.ids("forget")[int(marks.nonzero()[0])]
     return (
         f"it seems to have been trained on {int(marks.sum())} of the {len(marks)} examples to forget (for one "
         f"'{first}'), which it knows as the original does, where other gold models know {usual:.2g}"

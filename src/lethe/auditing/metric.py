@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lethe.auditing.text_rows import TextRows
 from lethe.auditing.units import Units
+from lethe.auditing.value_rows import ValueRows
 from lethe.tasks import Classification, Task
 
 SetName = Literal["forget", "retain", "holdout"]
@@ -34,6 +35,10 @@ class SetRows:
     features: Tensor
     activations: Mapping[str, Tensor] = field(default_factory=dict)
 
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        return len(self.ids)
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
@@ -45,6 +50,7 @@ class Rows:
         weights: layer name to its weight, as it is (a reference, not a copy).
         texts: of a language model: the same sets, and whatever else was measured.
         units: groups of hidden units that can be exchanged; empty where nobody asked.
+        values: of a regression model: the same sets.
     """
 
     sets: Mapping[str, SetRows]
@@ -52,13 +58,20 @@ class Rows:
     weights: Mapping[str, Tensor]
     texts: Mapping[str, TextRows] = field(default_factory=dict)
     units: tuple[Units, ...] = ()
+    values: Mapping[str, ValueRows] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:
         """The number of examples of each set."""
-        return {name: len(part.ids) for name, part in self.sets.items()} | {
-            name: len(part) for name, part in self.texts.items()
-        }
+        return {name: len(part) for name, part in self._parts.items()}
+
+    def ids(self, name: str) -> tuple[str, ...]:
+        """Return the names of the examples of a set."""
+        return self._parts[name].ids
+
+    @property
+    def _parts(self) -> Mapping[str, SetRows | TextRows | ValueRows]:
+        return {**self.sets, **self.texts, **self.values}
 
     def __getitem__(self, name: str) -> SetRows:
         return self.sets[name]
@@ -102,8 +115,8 @@ class Metric(ABC):
             `units` (groups of hidden units that can be exchanged, where there are any), and of a language model
             `generation` (its own answers) and `moments` (of log p over the vocabulary).
         resample: whether the value may be recomputed on resampled examples for a confidence interval (cheap enough).
-            Resampled rows hold ids, labels and logits only, and of texts what `TextRows.each` gives; a metric that
-            reads more of them sets it to False.
+            Resampled rows hold ids, labels and logits only, of texts what `TextRows.each` gives, and of values all; a
+            metric that reads more of them sets it to False.
     """
 
     title: ClassVar[str]

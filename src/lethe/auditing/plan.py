@@ -22,7 +22,7 @@ from lethe.errors import ConfigurationError
 from lethe.models import check_finite, copied
 from lethe.problem import Problem
 from lethe.run import Run
-from lethe.tasks import CausalLM, Classification, device_of
+from lethe.tasks import CausalLM, Classification, Regression, device_of
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Audit:
         problem.check()
         run = run or Run(device=device_of(problem.model))
         task = problem.task
-        if not isinstance(task, (Classification, CausalLM)):
+        if not isinstance(task, (Classification, CausalLM, Regression)):
             raise ConfigurationError(f"nothing is measured of a {type(task).__name__}; audit another problem")
         if self.groups:
             check_column(problem.forget, self.groups)

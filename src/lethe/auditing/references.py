@@ -7,14 +7,13 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import torch
-from torch.nn import functional as F
 
 from lethe.auditing.metric import Rows
+from lethe.auditing.metrics.signals import log_probability
 from lethe.auditing.records import Caution
 from lethe.auditing.text_rows import answer_probability
 from lethe.examples import Examples
-from lethe.tasks import CausalLM, Classification
+from lethe.tasks import CausalLM, Classification, Regression
 from lethe.tasks.causal_lm import LENGTH, TOKENS
 
 APART = 0.1
@@ -53,7 +52,7 @@ def weights_alike(unlearned: str, original: str, given: Sequence[str]) -> list[C
     return found
 
 
-def overlaps(task: Classification | CausalLM, sets: Mapping[str, Examples]) -> list[Caution]:
+def overlaps(task: Classification | CausalLM | Regression, sets: Mapping[str, Examples]) -> list[Caution]:
     """Return which sets hold the same content under other names: the holdout may hold nothing that was trained on."""
     contents = {name: list(_contents(task, examples)) for name, examples in sets.items()}
     pairs = (("holdout", "forget"), ("holdout", "retain"), ("retain", "forget"))
@@ -77,7 +76,7 @@ def _overlap(
     return Caution(part, sentence, share > OVERLAP)
 
 
-def _contents(task: Classification | CausalLM, examples: Examples) -> Iterator[bytes]:
+def _contents(task: Classification | CausalLM | Regression, examples: Examples) -> Iterator[bytes]:
     """Yield a hash of what each example shows the model."""
     if isinstance(task, CausalLM):
         tokens, lengths = examples.tensor(TOKENS).numpy(), examples.tensor(LENGTH).tolist()
@@ -128,9 +127,7 @@ def _looks_trained(rows: Rows, own: float, top: float) -> bool:
 
 
 def _known(rows: Rows, part: str) -> float:
-    """Return the mean probability of the true labels or answers of a set."""
+    """Return the mean probability of the true labels or answers of a set, or the mean closeness of its values."""
     if part in rows.texts:
         return rows.texts[part].mean(answer_probability)
-    own = rows[part]
-    said = F.log_softmax(own.logits.double(), dim=-1).gather(1, own.labels.unsqueeze(1))
-    return float(torch.exp(said).mean())
+    return float(log_probability(rows, part).exp().mean())

@@ -26,6 +26,7 @@ def resampled(rows: Rows, drawn: Mapping[str, Tensor]) -> Rows:
         rows.head,
         rows.weights,
         {name: part.take(drawn[name]) for name, part in rows.texts.items()},
+        values={name: part.take(drawn[name]) for name, part in rows.values.items()},
     )
 
 

@@ -12,6 +12,7 @@ from lethe.auditing import checks
 from lethe.auditing.evidence import SIGNATURE, Evidence, Verdict
 from lethe.auditing.measure import measure
 from lethe.auditing.measure_text import measure_text
+from lethe.auditing.measure_values import measure_values
 from lethe.auditing.metric import Rows
 from lethe.auditing.policy import Policy
 from lethe.auditing.sealing import is_signed, is_whole
@@ -21,7 +22,7 @@ from lethe.examples import Examples
 from lethe.models import fingerprint
 from lethe.problem import Problem
 from lethe.run import Run
-from lethe.tasks import CausalLM, Classification
+from lethe.tasks import CausalLM, Classification, Regression
 from lethe.versions import versions
 
 
@@ -137,5 +138,7 @@ def _rows(problem: Problem, model: nn.Module, sets: Mapping[str, Examples], run:
     moved = model.to(run.device)
     if isinstance(task, CausalLM):
         return measure_text(moved, task, sets, run)
+    if isinstance(task, Regression):
+        return measure_values(moved, task, sets, run)
     assert isinstance(task, Classification)
     return measure(moved, task, sets, run)

@@ -14,6 +14,7 @@ from lethe.api import unlearn
 from lethe.auditing.attacks.base import Attack
 from lethe.auditing.measure import measure
 from lethe.auditing.measure_text import Asked, measure_text
+from lethe.auditing.measure_values import measure_values
 from lethe.auditing.metric import Metric, References, Rows, Score
 from lethe.errors import ConfigurationError, LetheError
 from lethe.examples import concatenate
@@ -21,7 +22,7 @@ from lethe.methods.baselines.finetune import FineTune
 from lethe.models import copied
 from lethe.problem import Problem
 from lethe.run import Run
-from lethe.tasks import CausalLM, as_classification
+from lethe.tasks import CausalLM, Regression, as_classification
 from lethe.testing.parts import check_declared
 from lethe.testing.require import disturbed, name_of, require, require_unchanged, state_of, stripped
 
@@ -113,6 +114,8 @@ def _measured(metric: Metric, problem: Problem) -> tuple[Rows, References]:
             generated = frozenset({"forget", "retain"}) if "generation" in metric.needs else frozenset[str]()
             marked = frozenset({"forget", "holdout"}) if "moments" in metric.needs else frozenset[str]()
             return measure_text(model, task, sets, Run(), Asked(marked, generated, 12, units="units" in metric.needs))
+        if isinstance(task, Regression):
+            return measure_values(model, task, sets, Run(), units="units" in metric.needs)
         classification = as_classification(task, who)
         activations, units = "activations" in metric.needs, "units" in metric.needs
         return measure(model, classification, sets, Run(), activations, units=units)
@@ -138,4 +141,6 @@ def _tensors(rows: Rows) -> Iterator[Tensor]:
         yield from (examples.labels, examples.logits, examples.features, *examples.activations.values())
     for texts in rows.texts.values():
         yield from (texts.log.log_probs, texts.log.greedy, texts.right, texts.wrong, texts.recall)
+    for values in rows.values.values():
+        yield from (values.targets, values.predictions, values.losses)
     yield from rows.weights.values()

@@ -16,12 +16,12 @@ from lethe.auditing.attacks.continuing import answer_recall
 from lethe.auditing.metric import Score
 from lethe.errors import ConfigurationError
 from lethe.examples import Batch, Examples
-from lethe.measuring import over_examples
+from lethe.measuring import example_losses, over_examples
 from lethe.models import copied
 from lethe.problem import Problem
 from lethe.run import Run
 from lethe.segments import sum_by_row
-from lethe.tasks import CausalLM, Classification, Task, as_causal_lm, as_classification
+from lethe.tasks import CausalLM, Classification, Regression, Task, as_causal_lm, as_classification
 
 Measure = Literal["probability", "accuracy", "recall"]
 
@@ -91,14 +91,20 @@ def regained(model: nn.Module, task: Task, examples: Examples, run: Run, measure
 
 
 def performance(model: nn.Module, task: Task, examples: Examples, run: Run) -> dict[str, float]:
-    """Return `accuracy`, mean `probability` and mean `loss` of a model on the run's device, in eval mode."""
+    """Return `accuracy`, mean `probability` and mean `loss` of a model on the run's device, in eval mode.
+
+    Of a regression model, which has neither of the first two, the `loss` alone.
+    """
+    # Aside: what is spent on looking is no part of the attack.
+    aside = Run(device=run.device)
+    if isinstance(task, Regression):
+        return {"loss": float(example_losses(model, task, examples, aside).double().mean())}
 
     def read(model: nn.Module, batch: Batch) -> Tensor:
         outputs = task.outputs(model, batch)
         return torch.stack([*_right(task, outputs, batch), task.losses_from(outputs, batch)], 1).double()
 
-    # Aside: what is spent on looking is no part of the attack.
-    right, said, losses = over_examples(model, task, examples, Run(device=run.device), read, "looking").unbind(1)
+    right, said, losses = over_examples(model, task, examples, aside, read, "looking").unbind(1)
     return {
         "accuracy": float(right.sum() / said.sum()),
         "probability": float(losses.neg().exp().mean()),

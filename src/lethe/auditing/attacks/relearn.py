@@ -77,12 +77,12 @@ class Relearn(Attack):
         target = (
             (1 + self.slack) * before["loss"] if self.criterion == "loss" else (self.fraction * before[self.criterion])
         )
-        shown = "accuracy" if self.criterion == "loss" else self.criterion
+        shown = "accuracy" if self.criterion == "loss" and "accuracy" in before else self.criterion
         attacked = victim(model, run)
         curve: list[list[float]] = []
         censored, step = True, 0
         with run.progress.bar("relearning", self.max_steps) as bar:
-            for step in self._train(attacked, task, forget, run):
+            for step in self._train(attacked, task, self.lesson(problem, forget), run):
                 now = performance(attacked, task, forget, run)
                 curve.append([float(step), now[shown]])
                 bar.advance(self.evaluate_every if step else 0, **{shown: now[shown]})
@@ -94,11 +94,15 @@ class Relearn(Attack):
         reached = {"measure": shown, "began": curve[0][1], "ended": curve[-1][1], "target": target}
         return Score(float(step), {"curve": curve, **reached, "censored": censored, "cost": cost})
 
-    def _train(self, model: nn.Module, task: Task, forget: Examples, run: Run) -> Iterator[int]:
+    def lesson(self, problem: Problem, forget: Examples) -> Examples:
+        """Return what the model is trained on: the forget examples that are looked at."""
+        return forget
+
+    def _train(self, model: nn.Module, task: Task, lesson: Examples, run: Run) -> Iterator[int]:
         """Yield the number of steps done, from 0, whenever it is time to look."""
         optimizer = self._optimizer(model)
         yield 0
-        for step, batch in enumerate(self._batches(forget, run), start=1):
+        for step, batch in enumerate(self._batches(lesson, run), start=1):
             run.interrupt_point()
             loss = task.training_losses(model, task.prepare(batch).to(run.device)).mean()
             if not math.isfinite(loss.item()):
@@ -109,13 +113,13 @@ class Relearn(Attack):
             if step % self.evaluate_every == 0 or step == self.max_steps:
                 yield step
 
-    def _batches(self, forget: Examples, run: Run) -> Iterator[Batch]:
+    def _batches(self, lesson: Examples, run: Run) -> Iterator[Batch]:
         done = epoch = 0
         while True:
-            for rows in shuffled(len(forget), self.batch_size, run.generator("relearning order", epoch)):
+            for rows in shuffled(len(lesson), self.batch_size, run.generator("relearning order", epoch)):
                 if done == self.max_steps:
                     return
-                yield forget.batch(rows)
+                yield lesson.batch(rows)
                 done += 1
             epoch += 1
 

@@ -13,7 +13,7 @@ from lethe.auditing.metric import Metric, References, Rows, Score
 from lethe.auditing.permutations import aligned
 from lethe.auditing.units import Units
 from lethe.errors import InputError
-from lethe.tasks import CausalLM, Classification, Task
+from lethe.tasks import CausalLM, Classification, Regression, Task
 
 Layers = Mapping[str, Tensor]
 
@@ -38,7 +38,7 @@ class WeightDistance(Metric):
     title: ClassVar[str] = "Weight distance"
     kind: ClassVar[Literal["distance"]] = "distance"
     needs: ClassVar[frozenset[str]] = frozenset({"units"})
-    tasks: ClassVar[tuple[type[Task], ...]] = (Classification, CausalLM)
+    tasks: ClassVar[tuple[type[Task], ...]] = (Classification, CausalLM, Regression)
     resample: ClassVar[bool] = False
 
     def __call__(self, rows: Rows, against: References, seed: int = 0) -> Score:

@@ -1,4 +1,4 @@
-"""What a membership attack with shadow models reads of each example, alike for classifiers and language models."""
+"""What is read of each example alike for every kind of model: how well it is known."""
 
 from __future__ import annotations
 
@@ -15,9 +15,15 @@ SURE = -1e-12  # a mean log-probability nearer to 0 is rounding; its logit would
 
 
 def log_probability(rows: Rows, part: str) -> Tensor:
-    """Return log p_y of each label, or the mean log-probability a token of each answer, [N] float64, at most 0."""
+    """Return log p_y of each label, or the mean log-probability a token of each answer, [N] float64, at most 0.
+
+    A regression model states no probability: of a value it is -ℓ / s, the loss in units of what the mean target
+    would cost, and its exponential a closeness between 0 and 1.
+    """
     if part in rows.texts:
         return rows.texts[part].each(by_answer)
+    if part in rows.values:
+        return -rows.values[part].losses / rows.values[part].scale
     own = rows[part]
     return -F.cross_entropy(own.logits.double(), own.labels, reduction="none")
 
