@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lethe.class_statistics import ClassStatistics, sample
+from lethe.class_statistics import ClassStatistics, class_means, sample
 from lethe.errors import InputError
 
 ROWS = torch.randn(40, 5, generator=torch.Generator().manual_seed(0))
@@ -43,3 +43,14 @@ def test_drawn_rows_have_the_moments_of_their_classes() -> None:
     torch.testing.assert_close(again.prior, found.prior, rtol=0, atol=0.01)
     torch.testing.assert_close(again.means, found.means, rtol=0, atol=0.05)
     torch.testing.assert_close(again.covariances, found.covariances, rtol=0, atol=0.08)
+
+
+def test_means_alone_are_those_of_the_statistics_and_a_class_goes_without_its_rows() -> None:
+    found = ClassStatistics.of(ROWS, LABELS, 4)
+    counts, means = class_means(ROWS, LABELS, 4)
+    torch.testing.assert_close(counts, found.counts)
+    torch.testing.assert_close(means, found.means)
+    gone = found.without_classes(torch.tensor([1]))
+    direct = found.without(ROWS[LABELS == 1], LABELS[LABELS == 1])
+    for name, value in direct.tensors().items():
+        torch.testing.assert_close(gone.tensors()[name], value)

@@ -52,6 +52,11 @@ class ClassStatistics:
             counts, (self.sums - gone.sums) * left[:, None], (self.products - gone.products) * left[:, None, None]
         )
 
+    def without_classes(self, labels: Tensor) -> ClassStatistics:
+        """Return the statistics without any row of these classes, [K]; no row is needed for that."""
+        left = torch.ones_like(self.counts).index_fill(0, labels, 0.0)
+        return ClassStatistics(self.counts * left, self.sums * left[:, None], self.products * left[:, None, None])
+
     @property
     def prior(self) -> Tensor:
         """n_c / n, [C]."""
@@ -83,6 +88,16 @@ class ClassStatistics:
     def of_tensors(cls, tensors: Mapping[str, Tensor]) -> ClassStatistics:
         """Return what `tensors` described."""
         return cls(tensors["counts"], tensors["sums"], tensors["products"])
+
+
+def class_means(features: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """Return the rows of each class, [C], and their means, [C, d] float64: 0 for a class without rows.
+
+    For wide features and many classes, of which `ClassStatistics` would keep C·d² products.
+    """
+    flags = torch.nn.functional.one_hot(labels, classes).double()
+    counts = flags.sum(0)
+    return counts, flags.T @ features.double() / counts.clamp_min(1)[:, None]
 
 
 def sample(

@@ -3,6 +3,13 @@
 from lethe.losses.adjusted_targets import ceu, undial
 from lethe.losses.divergence import js_divergence, kl_divergence, soft_cross_entropy
 from lethe.losses.f_divergence import F_DIVERGENCES, FDivergence, flat
+from lethe.losses.feature_targets import (
+    class_distance,
+    contraction,
+    cosine_distance,
+    largest_probability,
+    tukey,
+)
 from lethe.losses.flattening import correct_logit, logit_margin_flattening, negative_entropy
 from lethe.losses.hinge import inverted_hinge
 from lethe.losses.preference import dpo, kto, kto_scaled, npo, simnpo
@@ -19,8 +26,11 @@ __all__ = [
     "activation_loss",
     "as_matrix",
     "ceu",
+    "class_distance",
+    "contraction",
     "control_vector",
     "correct_logit",
+    "cosine_distance",
     "dpo",
     "entropy",
     "flat",
@@ -30,6 +40,7 @@ __all__ = [
     "kl_divergence",
     "kto",
     "kto_scaled",
+    "largest_probability",
     "likeliest_other",
     "logit_margin_flattening",
     "margin",
@@ -43,6 +54,7 @@ __all__ = [
     "sliced_wasserstein",
     "soft_cross_entropy",
     "token_log_probs",
+    "tukey",
     "undial",
     "unit_directions",
     "wga",
