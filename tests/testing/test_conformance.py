@@ -14,7 +14,7 @@ from lethe.methods.baselines.finetune import FineTune
 from lethe.methods.baselines.retrain import Retrain
 from lethe.problem import Problem
 from lethe.steps import TamperResistance
-from lethe.tasks import Classification
+from lethe.tasks import Classification, Regression
 from lethe.testing.language import tiny_language_problem
 from lethe.worlds.diabetes import Diabetes
 from lethe.worlds.digits import Digits, network
@@ -31,6 +31,8 @@ SETTINGS = {
     ("method", "scar"): {"epochs": 2, "batch_size": 32, "retain_batches": 3, "noise_count": 64},
     ("method", "scar_self"): {"epochs": 2, "batch_size": 64, "noise_count": 128},
     ("method", "slug"): {"erased": 0.5},
+    ("method", "laf"): {"epochs": 2, "vae_epochs": 2, "repair_epochs": 1},
+    ("method", "miu"): {"epochs": 3, "forget_epochs": 2, "batch_size": 32, "first_batches": 3, "later_batches": 2},
     ("method", "sisa"): {"shards": 2, "epochs": 2},
     ("method", "noisy_gd"): {"steps": 20, "epsilon": 1e6},
     ("method", "safe"): {"steps": 3},
@@ -39,6 +41,7 @@ SETTINGS = {
     ("method", "tar"): {"safeguard_epochs": 1, "step": TamperResistance(attack_steps=4, rates=(1e-4, 1e-3))},
     ("step", "tamper_resistance"): {"attack_steps": 4},
     ("attack", "relearn"): {"max_steps": 20},
+    ("attack", "relearn_values"): {"max_steps": 20},
     ("attack", "relearn_text"): {"max_steps": 4, "evaluate_every": 2},
     ("attack", "few_shot"): {"shots": 2},
     ("attack", "translation"): {"generator": Echo(), "languages": ("French",)},
@@ -109,6 +112,8 @@ def fitting(kind: str, slug: str, problem: Problem) -> Problem:
         return dataclasses.replace(problem, model=network("vit"))
     if kind == "attack" and issubclass(catalogue.find(kind, slug), PromptAttack | SwappedOptions):
         return talkers.problem()
+    if kind in ("metric", "attack") and catalogue.find(kind, slug).tasks == (Regression,):
+        return Diabetes().problem(gold=(1, 2))
     if slug in WORLDS:
         return WORLDS[slug].problem(gold=(1,))
     alone = slug in SPEAKING_SCOPES if kind == "scope" else Classification not in catalogue.find(kind, slug).tasks
