@@ -171,6 +171,7 @@ def test_the_attack_leaves_the_model_and_the_original_needs_no_step(patients: Pr
     assert 0 < alone.value < ATTACK(patients.gold[0], patients, Run()).value
 
 
+@pytest.mark.slow
 def test_the_example_of_the_guide_runs_and_says_what_the_guide_says(capsys: pytest.CaptureFixture[str]) -> None:
     guide = (Path(__file__).parents[2] / "docs" / "auditing.md").read_text("utf-8")
     (example,) = re.findall(r"## Regression.*?```python\n(.*?)```", guide, flags=re.DOTALL)
