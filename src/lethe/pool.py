@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import socket
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from lethe.errors import ConfigurationError, StorageError
 
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
+TRIES = 3
 
 
 class Pool(Protocol):
@@ -27,6 +29,12 @@ class Pool(Protocol):
         Args:
             work: a function of a module: other processes find it by its name.
             jobs: values that can be pickled.
+        """
+
+    def each(self, work: Callable[[Job], Answer], jobs: Sequence[Job]) -> Iterator[tuple[int, Answer | Exception]]:
+        """Yield (place of the job, its answer or its error) as each is done.
+
+        The error of one job stops no other. A job whose worker was killed is tried again, three times in all.
         """
 
 
@@ -68,6 +76,35 @@ class Local:
                     "fewer workers"
                 ) from None
 
+    def each(self, work: Callable[[Job], Answer], jobs: Sequence[Job]) -> Iterator[tuple[int, Answer | Exception]]:
+        """Yield answers and errors as they come; workers that were killed are replaced."""
+        if self.workers == 1:
+            for place, job in enumerate(jobs):
+                yield place, _caught(work, job)
+            return
+        left, tries = list(range(len(jobs))), [0] * len(jobs)
+        while left:
+            done = set[int]()
+            context = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(min(self.workers, len(left)), context) as executor:
+                waiting = {executor.submit(_caught, work, jobs[place]): place for place in left}
+                for future in as_completed(waiting):
+                    try:
+                        answer = future.result()
+                    except BrokenProcessPool:
+                        continue
+                    done.add(waiting[future])
+                    yield waiting[future], answer
+            left = [place for place in left if place not in done]
+            for place in left[: self.workers]:  # those that were being worked on
+                tries[place] += 1
+                if tries[place] == TRIES:
+                    yield (
+                        place,
+                        StorageError(f"its worker was killed {TRIES} times; take fewer workers, or more memory"),
+                    )
+            left = [place for place in left if tries[place] < TRIES]
+
 
 @dataclass(frozen=True)
 class Ray:
@@ -90,12 +127,38 @@ class Ray:
         for one in waiting:
             yield ray.get(one)
 
+    def each(self, work: Callable[[Job], Answer], jobs: Sequence[Job]) -> Iterator[tuple[int, Answer | Exception]]:
+        """Yield answers and errors as they come; Ray tries again elsewhere what a lost node was working on."""
+        ray = self._connected()
+        remote = ray.remote(_caught)
+        waiting = {remote.options(max_retries=TRIES).remote(work, job): place for place, job in enumerate(jobs)}
+        while waiting:
+            (ready, *_), _ = ray.wait(list(waiting), num_returns=1)
+            place = waiting.pop(ready)
+            try:
+                yield place, ray.get(ready)
+            except ray.exceptions.RayError as error:
+                yield place, StorageError(f"its worker was lost ({type(error).__name__}); run the same again")
+
+    def _reach(self) -> None:
+        """Raise ConfigurationError where nobody answers at the address; Ray itself would try for minutes."""
+        host, _, port = self.address.removeprefix("ray://").rpartition(":")
+        if host and port.isdigit():
+            try:
+                socket.create_connection((host, int(port)), timeout=5).close()
+            except OSError as error:
+                raise ConfigurationError(
+                    f"--ray {self.address}: there is no cluster ({error.strerror or error}); start one with "
+                    "ray start --head"
+                ) from None
+
     def _connected(self) -> Any:
         try:
             import ray
         except ImportError:
             raise ConfigurationError("Ray is not installed; pip install 'lethe[ray]', or leave out --ray") from None
         if not ray.is_initialized():
+            self._reach()
             try:
                 ray.init(address=self.address, log_to_driver=False, logging_level="error")
             except (ConnectionError, ValueError) as error:
@@ -109,6 +172,14 @@ def _alone(work: Callable[[Job], Answer], job: Job) -> Answer:
     """Return the answer to one job, worked on with one thread."""
     with one_thread():
         return work(job)
+
+
+def _caught(work: Callable[[Job], Answer], job: Job) -> Answer | Exception:
+    """Return the answer to one job, or the error it ended in."""
+    try:
+        return _alone(work, job)
+    except Exception as error:  # whatever it is, it belongs to this job alone
+        return error
 
 
 @contextmanager

@@ -18,7 +18,10 @@ def test_a_forget_set_is_cut_into_requests_that_are_answered(place: Place, lethe
     outcome = lethe(arguments(place, tmp_path / "out", *more))
     assert outcome.code == 0, outcome.err
     assert "before" in outcome.out
-    assert "stream.html" in outcome.out
+    assert "lethe plot" in outcome.out
+    drawn = lethe(["plot", str(tmp_path / "out"), "--format", "png"])
+    assert drawn.code == 0, drawn.err
+    assert (tmp_path / "out" / "plots" / "stream.png").stat().st_size > 10_000
     rows = list(csv.DictReader((tmp_path / "out" / "stream.csv").read_text().splitlines()))
     assert [row["count"] for row in rows] == ["0", "43", "86", "129"]
     again = lethe(arguments(place, tmp_path / "out", *more, "--json"))

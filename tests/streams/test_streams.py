@@ -54,7 +54,6 @@ def test_each_request_starts_from_the_model_of_the_last_and_keeps_what_is_left(p
     assert len(remaining(problem, requests, 4)) == len(problem.kept)
     assert rounds.names == ["latest", "forgotten", "retain", "holdout", "membership"]
     assert rounds.to_csv().splitlines()[0].startswith("round,count,seconds,steps,examples,latest,forgotten,retain")
-    assert "Requests answered by FineTune" in rounds.page()
 
 
 def test_an_interrupted_stream_ends_as_one_that_was_not(problem: Problem, tmp_path: Path) -> None:

@@ -11,16 +11,19 @@ from lethe.cli.audit import audit
 from lethe.cli.bench import bench
 from lethe.cli.demo import demo
 from lethe.cli.describe import describe
+from lethe.cli.grid import grid
 from lethe.cli.methods import methods
+from lethe.cli.plot import plot
 from lethe.cli.recommend import recommend
 from lethe.cli.report import report
 from lethe.cli.stream import stream
+from lethe.cli.table import table
 from lethe.cli.terminal import guarded
 from lethe.cli.unlearn import unlearn
 from lethe.cli.verify import verify
 
 # The files of the commands import torch inside their functions, so that `lethe --help` answers at once.
-COMMANDS = (demo, unlearn, audit, verify, bench, stream, report, methods, describe, recommend)
+COMMANDS = (demo, unlearn, audit, verify, bench, grid, table, plot, stream, report, methods, describe, recommend)
 
 app = typer.Typer(
     name="lethe",

@@ -90,7 +90,6 @@ def stream(
         raise
     write_json(out / "stream.json", rounds.to_json())
     atomic(out / "stream.csv", rounds.to_csv().encode())
-    atomic(out / "stream.html", rounds.page().encode())
     _show(rounds, out, quiet, as_json)
 
 
@@ -117,4 +116,4 @@ def _show(rounds: Rounds, out: Path, quiet: bool, as_json: bool) -> None:
         return
     stdout().print(rounds.table())
     if not quiet:
-        print(f"{rounds.measure} after each request; plot: {out / 'stream.html'}, figures: stream.json and stream.csv")
+        print(f"{rounds.measure} after each request: stream.json and stream.csv in {out}; next: lethe plot {out}")

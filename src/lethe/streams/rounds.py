@@ -1,4 +1,4 @@
-"""Rounds: what was measured of a model after each request of a stream, as values, a table, and a plot."""
+"""Rounds: what was measured of a model after each request of a stream, as values and a table."""
 
 from __future__ import annotations
 
@@ -97,48 +97,8 @@ class Rounds:
             table.add_column(column, justify="right")
         for one in self.rounds:
             values = [_cell(one, name) for name in self.names]
-            table.add_row(
-                str(one.number) if one.number else "before", str(one.count), f"{one.seconds:.2f}", *values
-            )
+            table.add_row(str(one.number) if one.number else "before", str(one.count), f"{one.seconds:.2f}", *values)
         return table
-
-    def page(self) -> str:
-        """Return an HTML page with a plot of every value and of the time a request took, against what is forgotten."""
-        import plotly.graph_objects as go
-        from plotly.subplots import make_subplots
-
-        panels = [TITLES[name] for name in self.names] + ["seconds a request took"]
-        figure = make_subplots(
-            rows=len(panels), cols=1, shared_xaxes=True, subplot_titles=panels, vertical_spacing=0.05
-        )
-        x = [one.count for one in self.rounds]
-        for row, name in enumerate(self.names, start=1):
-            y = [one.values.get(name) for one in self.rounds]
-            figure.add_trace(_line(x, y, "the model", "#2563eb", "solid", row == 1), row=row, col=1)
-            if any(one.gold for one in self.rounds):
-                gold = [one.gold.get(name) for one in self.rounds]
-                figure.add_trace(_line(x, gold, "retrained", "#a16207", "dash", row == 1), row=row, col=1)
-            figure.update_yaxes(range=[0, 1.02], row=row, col=1)
-        later = self.rounds[1:]
-        seconds = go.Bar(x=x[1:], y=[one.seconds for one in later], marker={"color": "#64748b"}, showlegend=False)
-        figure.add_trace(seconds, row=len(panels), col=1)
-        figure.update_xaxes(title_text="examples forgotten so far", row=len(panels), col=1)
-        figure.update_layout(
-            title=f"Requests answered by {self.method.get('type', 'a method')}: {self.measure}",
-            height=210 * len(panels), template="plotly_white",
-            legend={"orientation": "h", "y": 1.02, "x": 1, "xanchor": "right"},
-        )  # fmt: skip
-        text: str = figure.to_html(include_plotlyjs=True, full_html=True)
-        return text.replace("<head>", '<head><meta name="viewport" content="width=device-width, initial-scale=1">', 1)
-
-
-def _line(x: Sequence[int], y: Sequence[float | None], name: str, colour: str, dash: str, shown: bool) -> Any:
-    import plotly.graph_objects as go
-
-    return go.Scatter(
-        x=list(x), y=list(y), name=name, mode="lines+markers", line={"color": colour, "dash": dash}, showlegend=shown,
-        connectgaps=True, legendgroup=name,
-    )  # fmt: skip
 
 
 def _cell(one: Round, name: str) -> str:

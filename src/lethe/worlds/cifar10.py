@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -107,3 +108,24 @@ def problem(folder: Path, forget_class: int = 3, train: int = 2000, seed: int = 
         retain=seen.take((~gone).nonzero().flatten()),
         holdout=test.take((test.tensor("label") != forget_class).nonzero().flatten()),
     )
+
+
+@dataclass(frozen=True)
+class Cifar10:
+    """A class of CIFAR-10 to be forgotten by the published ResNet-20; there is no gold model of it.
+
+    Args:
+        folder: the folder of public data sets.
+        forget_class: the class to forget; 3 is the cat.
+        train: how many training images stand for the training set.
+        seed: seed of the draw.
+    """
+
+    folder: Path
+    forget_class: int = 3
+    train: int = 2000
+    seed: int = 0
+
+    def problem(self) -> Problem:
+        """Return the problem; see `problem` of this file."""
+        return problem(self.folder, self.forget_class, self.train, self.seed)

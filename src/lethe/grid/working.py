@@ -1,0 +1,134 @@
+"""Working: what a process does for one cell or one trial, and what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lethe import configure
+from lethe.api import unlearn
+from lethe.auditing import Audit, Evidence
+from lethe.errors import Diverged, LetheError
+from lethe.grid.cells import CELL, Cell, Spec
+from lethe.grid.settings import Setting
+from lethe.problem import Problem
+from lethe.run import Run
+from lethe.store import EVIDENCE, RunFolder, write_json
+
+WORST = 1.0
+"""The gap of a trial that diverged or could not be measured: no model is further from gold in every share."""
+
+
+@dataclass(frozen=True)
+class Looking:
+    """What is measured of every model of a grid.
+
+    Args:
+        metrics: names of metrics; empty for all that fit.
+        attacks: names of attacks; empty for none.
+        resamples: bootstrap samples for intervals.
+    """
+
+    metrics: tuple[str, ...] = ()
+    attacks: tuple[str, ...] = ()
+    resamples: int = 100
+
+    def audit(self, folder: Path | None = None) -> Audit:
+        """Return the audit that measures it; raises ConfigurationError for an unknown name."""
+        metrics = tuple(configure.build(name, {}, kind="metric") for name in self.metrics) or None
+        attacks = tuple(configure.build(name, {}, kind="attack") for name in self.attacks)
+        return Audit(metrics=metrics, attacks=attacks, golds=0, resamples=self.resamples, folder=folder)
+
+
+@dataclass(frozen=True)
+class CellJob:
+    """A cell to work on.
+
+    Args:
+        cell: which.
+        options: what tuning chose, in the place of the grid's options.
+        looking: what is measured.
+        out: folder of the grid.
+    """
+
+    cell: Cell
+    options: Mapping[str, str]
+    looking: Looking
+    out: Path
+
+
+@dataclass(frozen=True)
+class TrialJob:
+    """A trial of a tuning.
+
+    Args:
+        setting: where it is tried.
+        spec: the method.
+        options: what is tried.
+        looking: what is measured.
+        measured: folder of measurements that trials share.
+    """
+
+    setting: Setting
+    spec: Spec
+    options: Mapping[str, str]
+    looking: Looking
+    measured: Path
+
+
+def work_cell(job: CellJob) -> None:
+    """Unlearn and audit in the cell's folder; what is there already is kept. A reason why not is left there, too."""
+    folder = job.cell.folder(job.out)
+    try:
+        method, problem = job.cell.spec.build(job.options), job.cell.setting.problem()
+        result = unlearn(problem, method, out=folder, run=Run(seed=job.cell.seed))
+        record = result.record
+        evidence = _audited(job.looking, problem, job.out / "measurements", record, result.model, job.cell.name)
+    except LetheError as error:
+        write_json(folder / CELL, {"status": "failed", "reason": str(error), **_facts(job)})
+        raise
+    with RunFolder(folder).owned():
+        write_json(folder / EVIDENCE, evidence.to_json())
+        write_json(folder / CELL, {"status": "done", **_facts(job)})
+
+
+def work_trial(job: TrialJob) -> dict[str, Any]:
+    """Return the mean gap to gold that the options reach, and what they took."""
+    try:
+        problem = job.setting.problem()
+        result = unlearn(problem, job.spec.build(job.options), run=Run(seed=0))
+        evidence = _audited(job.looking, problem, job.measured, result.record, result.model, job.spec.label)
+    except Diverged as error:
+        return {"gap": WORST, "seconds": 0.0, "said": str(error)}
+    return {"gap": mean_gap(evidence), "seconds": float(result.record["cost"]["seconds"]), "said": ""}
+
+
+def mean_gap(evidence: Evidence) -> float:
+    """Return the average gap where its four metrics were measured, else the mean |gap| of all shares; 1 without any."""
+    if evidence.average_gap is not None:
+        return evidence.average_gap.value
+    gaps = [abs(entry.gap) for entry in evidence.metrics if entry.unit == "%" and entry.gap is not None]
+    return sum(gaps) / len(gaps) if gaps else WORST
+
+
+def _audited(
+    looking: Looking, problem: Problem, measured: Path, record: Mapping[str, Any], model: Any, name: str
+) -> Evidence:
+    return looking.audit(measured)(
+        problem, model, name=name, method=record["configuration"]["method"], cost=record["cost"], run=Run()
+    )
+
+
+def _facts(job: CellJob) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "setting": job.cell.setting.name,
+        "problem": job.cell.setting.facts(),
+        "method": job.cell.spec.label,
+        "slug": job.cell.spec.slug,
+        "options": {**job.cell.spec.options, **job.options},
+        "tuned": sorted(job.options),
+        "seed": job.cell.seed,
+    }
