@@ -49,12 +49,11 @@ def off_gold(evidence: Evidence, group: str) -> set[str]:
     return {entry.metric for entry in found if entry.finding in ("between", "like the original")}
 
 
-def test_golds_of_other_seeds_pass(auditor: Auditor) -> None:
-    for seed in (4, 5):
-        evidence = auditor(WORLD.gold((seed,))[0], name=f"gold {seed}")
-        assert evidence.verdict.outcome == "removed", evidence.verdict.sentence
-        assert evidence.warnings == ()
-        assert off_gold(evidence, "most memorised") == set()
+def test_a_gold_of_another_seed_passes(auditor: Auditor) -> None:
+    evidence = auditor(WORLD.gold((4,))[0], name="gold 4")
+    assert evidence.verdict.outcome == "removed", evidence.verdict.sentence
+    assert evidence.warnings == ()
+    assert off_gold(evidence, "most memorised") == set()
 
 
 @pytest.mark.slow
@@ -74,13 +73,15 @@ def test_an_original_passed_off_as_unlearned_fails(auditor: Auditor, mislabelled
 
 
 @pytest.mark.parametrize(
-    "plant", [filtered, nudged, lambda problem: nudged(problem, "")], ids=["filter", "head", "all"]
+    ("plant", "outcome"),
+    [(filtered, "suppressed"), (nudged, "not removed"), (lambda problem: nudged(problem, ""), "suppressed")],
+    ids=["filter", "head", "all"],
 )
-def test_what_only_hides_is_found_out(auditor: Auditor, mislabelled: Problem, plant) -> None:
-    """A filter on the outputs that knows the forget set; a few steps in the head; a few in all layers."""
+def test_what_only_hides_is_found_out(auditor: Auditor, mislabelled: Problem, plant, outcome: str) -> None:
+    """A filter on the outputs; a few steps in the head, which leave some labels as they were; a few in all layers."""
     model = plant(mislabelled)
     evidence = auditor(model, name="hides")
-    assert evidence.verdict.outcome in ("suppressed", "not removed")
+    assert evidence.verdict.outcome == outcome, evidence.verdict.sentence
     assert evidence.verdict.failed, "the line of the policy that failed is named"
     assert evidence.entry("feature_mapping").finding in ("between", "like the original")
 
@@ -127,6 +128,7 @@ def test_a_gold_that_leaked_a_few_examples_is_warned_of(mislabelled: Problem, le
     assert "6 of the 129 examples" in evidence.warnings[0].sentence
 
 
+@pytest.mark.slow
 def test_a_few_examples_that_were_not_forgotten_show_in_their_group_and_not_on_average(
     mislabelled: Problem, leaking: nn.Module
 ) -> None:

@@ -38,12 +38,13 @@ def test_a_refusal_adapter_is_found_out(auditor: Auditor, problem: Problem) -> N
     evidence = auditor(refusing(problem), name="refuses")
     assert evidence.entry("forget_rouge").value < 0.1
     assert evidence.entry("retain_rouge").value > 0.9
-    assert evidence.verdict.outcome in ("suppressed", "not removed")
+    assert evidence.verdict.outcome == "suppressed", evidence.verdict.sentence
     recovered = [evidence.entry(name).recovered for name in ("relearn_few", "prefix_extraction")]
     assert min(recovered) > 0.2
-    assert sum(line.startswith("recovered: ") for line in evidence.verdict.failed) == 2
+    assert any(line.startswith("recovered: Relearning from a few") for line in evidence.verdict.failed)
 
 
+@pytest.mark.slow
 def test_confident_wrong_facts_are_no_removal(auditor: Auditor, problem: Problem) -> None:
     wrong = [answers[0] for answers in np.asarray(problem.forget["perturbed_answer"])]
     evidence = auditor(lying(problem, problem.task.answering(problem.forget, wrong), 60), name="lies")

@@ -71,7 +71,7 @@ def test_gold_models_too_few_for_each_other_leave_no_gold_values() -> None:
     [
         (HoldoutAccuracy(), References(ORIGINAL), "needs a holdout set"),
         (ULiRA(), References(ORIGINAL, gold=GOLDS[:1], originals=(ORIGINAL,)), "needs two gold models"),
-        (ULiRA(), References(ORIGINAL, gold=GOLDS), "give originals="),
+        (ULiRA(), References(ORIGINAL, gold=GOLDS), "give --originals"),
     ],
 )
 def test_what_is_missing_is_named_with_its_mend(metric: Metric, references: References, reason: str) -> None:
@@ -86,7 +86,7 @@ def test_a_value_that_is_no_number_is_no_evidence() -> None:
 
 
 def test_an_ensemble_is_not_set_beside_a_single_original() -> None:
-    with pytest.raises(AuditIncomplete, match="give originals="):
+    with pytest.raises(AuditIncomplete, match="give --originals"):
         Panel(References(ORIGINAL, gold=GOLDS)).scores(Ensembles(), 0)
 
 

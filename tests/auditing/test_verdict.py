@@ -270,3 +270,32 @@ def test_another_attack_that_succeeds_never_makes_a_verdict_better(
 ) -> None:
     if concluded(findings, [*recoveries, "like the original"], 0.98, 0).outcome == "removed":
         raise AssertionError("removed, although an attack brought it back")
+
+
+RECOVERED = an_entry("Relearn", "between", "recovery", recovered=0.6, recovered_interval=(0.4, 0.8))
+LIKELY = [an_entry(f"likelihood {i}", "between") for i in range(3)]
+
+
+@pytest.mark.parametrize("said", ["like gold", "beyond gold"])
+def test_a_model_that_no_longer_says_it_and_can_be_made_to_is_suppressed(said: Finding) -> None:
+    """A refusal: likelihoods still show the original, what it says does not, and an attack brings it back."""
+    found = verdict([*LIKELY, an_entry("forget_rouge", said), utility(0.97)], [RECOVERED])
+    assert found.outcome == "suppressed", found.sentence
+    assert "Relearn brings back more" in found.sentence
+    assert "likelihood 0" in found.sentence
+
+
+@pytest.mark.parametrize("said", ["between", "like the original", "undetermined", "no power"])
+def test_a_model_that_still_says_it_is_not_removed_whatever_attacks_find(said: Finding) -> None:
+    assert verdict([*LIKELY, an_entry("forget_rouge", said), utility(0.97)], [RECOVERED]).outcome == "not removed"
+
+
+def test_likelihoods_that_no_attack_brings_back_are_not_removed() -> None:
+    assert verdict([*LIKELY, an_entry("forget_rouge", "like gold")], [HELD]).outcome == "not removed"
+
+
+def test_a_model_that_still_says_it_of_some_people_is_not_removed() -> None:
+    said = [*LIKELY, an_entry("forget_rouge", "like gold")]
+    of_some = on_group("forget_rouge", "like the original")
+    assert verdict(said, [RECOVERED], groups=[of_some]).outcome == "not removed"
+    assert verdict(said, [RECOVERED], groups=[on_group("forget_rouge", "like gold", 0.0)]).outcome == "suppressed"

@@ -69,8 +69,8 @@ class Attacker:
         own, original, *golds = scores
         others = Scores(original, tuple(golds))
         require_numbers(attack, own, others)
-        resolution, count = attack.resolution(self.problem), len(self.problem.forget)
-        return entry(name, attack, own, others, resolution, None, self.policy, count)
+        looked_at = int(own.details.get("looked_at", len(self.problem.forget)))
+        return entry(name, attack, own, others, attack.resolution(self.problem), None, self.policy, looked_at)
 
     def _score(self, name: str, attack: Attack, model: nn.Module, bar: Bar, clock: _Clock) -> Score:
         """Return the score of one attack on one model, from an earlier attempt where there is one."""

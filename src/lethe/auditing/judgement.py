@@ -69,6 +69,14 @@ class Judgement:
         return entry.gap / (entry.original - entry.gold_mean) >= self.policy.groups
 
     @cached_property
+    def silent(self) -> list[Entry]:
+        """The metrics of what the model says, where they find nothing of the original on the whole or in a group."""
+        said = [e for e in self.deciding if e.name in self.policy.said]
+        in_part = any(entry.metric in self.policy.said and self._near(entry) for entry in self.groups)
+        changed = all(e.finding in ("like gold", "beyond gold") for e in said)
+        return said if changed and not in_part else []
+
+    @cached_property
     def beyond(self) -> list[Entry]:
         """Those that find it beyond the bound on the other side of gold."""
         return [e for e in self.deciding if e.finding == "beyond gold"]

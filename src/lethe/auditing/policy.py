@@ -37,6 +37,8 @@ class Policy:
         bounds: largest gap to gold, by name or unit.
         utility: largest fall below gold and original of what should stay, by name or unit.
         replaced: how far confidence in wrong answers may lie above gold's and the original's, by metric.
+        said: metrics of what the model says by itself: where these find nothing of the original any more, and an attack
+            brings back more than from gold, the model is `suppressed`, whatever its likelihoods still show.
         recovered: largest share of the forgotten that an attack may bring back beyond what it brings out of gold.
         tolerated: share of the deciding metrics with power of one kind that may miss their bound, as one in twenty does
             for gold itself; a metric whose bound is given by name may not.
@@ -66,6 +68,7 @@ class Policy:
     replaced: Mapping[str, float] = field(
         default_factory=lambda: {"forget_wrong_confidence": 0.4, "forget_wrong_probability": 0.4}
     )
+    said: tuple[str, ...] = ("forget_accuracy", "forget_rouge")
     recovered: float = 0.2
     tolerated: float = 0.25
     undetermined: float = 0.5

@@ -20,6 +20,7 @@ _MEANINGS = {
     "bounds": "largest gap to gold: by metric or attack, or for all of a unit (%: 0.05 is five points)",
     "utility": "largest fall below gold and original of what should stay: by metric, or for all of a unit",
     "replaced": "how far confidence in wrong answers may lie above gold's",
+    "said": "metrics of what it says: where these find it as gold or beyond, what attacks bring back is suppressed",
     "recovered": "largest share of the forgotten that an attack may bring back beyond what it brings out of gold",
     "tolerated": "share of the metrics of a kind that may miss their bound; one whose bound has its name may not",
     "undetermined": "share of what decides that may stay undetermined before the audit is inconclusive",
@@ -93,7 +94,7 @@ class _Reader:
             raise self._error(*said.split(" ")[0].split("."), said=said) from None
 
     def _value(self, key: str, value: Any) -> Any:
-        if key in ("decide", "exempt", "metrics"):
+        if key in ("decide", "exempt", "said", "metrics"):
             more = KINDS if key == "decide" else ()
             return self._names(key, value, [*catalogue.entries("metric"), *more])
         if key in ("bounds", "utility", "replaced"):

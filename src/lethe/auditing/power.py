@@ -64,7 +64,7 @@ class Gold:
 
 def reach(spread: float, k: int) -> float:
     """Return the half width of the 95 % prediction interval from k values: t(k-1) · s · √(1 + 1/k)."""
-    return _t(k) * spread * math.sqrt(1 + 1 / k)
+    return student(k) * spread * math.sqrt(1 + 1 / k)
 
 
 def power(original: float, gold: Gold | None, bound: float = 0.0, error: float = 0.0) -> Power:
@@ -152,7 +152,7 @@ def half_width(gold: Gold, resampled: Sequence[float] | None, error: float = 0.0
     if gold.spread is None:
         return None
     k = len(gold.values)
-    seeds = _t(k) * gold.spread / math.sqrt(k)
+    seeds = student(k) * gold.spread / math.sqrt(k)
     finite = [one for one in resampled or () if math.isfinite(one)]
     deviation = statistics.stdev(finite) if len(finite) > 1 else error
     return math.hypot(seeds, NORMAL * deviation)
@@ -173,6 +173,6 @@ def binomial_error(share: float, count: int) -> float:
     return math.sqrt(max(smoothed * (1 - smoothed), 0.0) / (count + 4))
 
 
-def _t(k: int) -> float:
+def student(k: int) -> float:
     """Return the two-sided 95 % quantile of Student's t with k - 1 degrees of freedom."""
     return float(special.stdtrit(k - 1, (1 + CONFIDENCE) / 2))

@@ -16,10 +16,13 @@ OUTCOMES: Mapping[Outcome, str] = {
         "within the policy's bound, no attack brings back more than it brings out of gold, and nothing else was lost."
     ),
     "suppressed": (
-        "The outputs changed, but the forget set is still to be had from the model: an attack brings back more than it "
-        "brings out of gold, or the outputs lie so far on the other side of gold that they give the deletion away."
+        "What the model says changed, but the forget set is still to be had from it: an attack brings back more than "
+        "out of gold, or the outputs lie so far on the other side of gold that they give the deletion away."
     ),
-    "not removed": "Without any attack the model still behaves more like the original than the policy allows.",
+    "not removed": (
+        "Without any attack the model still behaves more like the original than the policy allows, in what it says or, "
+        "where no attack brings back more than from gold, in how likely it finds it."
+    ),
     "destroyed": (
         "The forget set is forgotten together with what should stay: on retained or unseen data the model lies further "
         "below gold and the original than the policy allows."

@@ -7,7 +7,8 @@ import statistics
 from collections.abc import Sequence
 
 from lethe.auditing.metric import Score
-from lethe.auditing.power import Gold
+from lethe.auditing.pairing import share_error
+from lethe.auditing.power import NORMAL, Gold
 
 Interval = tuple[float, float]
 
@@ -25,8 +26,9 @@ def recovered(
 
     r = ((after - before) - mean_k(gold after - gold before)) / (original before - before). It is None without gold,
     where an attack has no `before`, and where the model shows all the original does: nothing is left to come back.
-    The interval is r ± reach / |original before - before|, with the reach of a further gold model's gain; None with
-    fewer than two gold models.
+    The interval is r ± √(reach² + (z · σ)²) / |original before - before|, with the reach of a further gold model's gain
+    and σ, where the attack tells what `each` example gave, the paired standard error over examples
+    (`pairing.share_error`). It is None with fewer than two gold models.
 
     >>> gold = Score(0.2, {"before": 0.1})
     >>> share, interval = recovered(Score(0.7, {"before": 0.1}), Score(0.9, {"before": 0.9}), [gold, gold], 0.01)
@@ -41,5 +43,5 @@ def recovered(
     reach = Gold(tuple(gains), resolution).reach
     if reach is None:
         return share, None
-    half = reach / abs(top - start)
+    half = math.hypot(reach, NORMAL * (share_error(own, original, golds, share) or 0.0)) / abs(top - start)
     return share, (share - half, share + half)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from lethe.auditing.attacks.base import Attack
 from lethe.auditing.evidence import Entry
 from lethe.auditing.metric import Metric, References, Rows, Score
+from lethe.auditing.pairing import gap_error
 from lethe.auditing.policy import DEFAULT, Policy
 from lethe.auditing.power import Gold, binomial_error, finding, half_width, power
 from lethe.auditing.recovered import before, recovered
@@ -18,12 +19,12 @@ from lethe.errors import AuditIncomplete
 from lethe.run import Run
 
 _MENDS = {
-    "retain": "needs a retain set; give Problem(retain=...)",
-    "holdout": "needs a holdout set; give Problem(holdout=...), or --holdout",
-    "gold": "needs a gold model; give Problem(gold=...) or Problem(retrain=...)",
-    "two golds": "needs two gold models; give Problem(gold=...) or Problem(retrain=...)",
-    "originals": "needs a further model trained on everything from another seed; give originals=...",
-    "siblings": "needs a further model unlearned in the same way from another seed; give siblings=...",
+    "retain": "needs a retain set; give --retain, or Problem(retain=...)",
+    "holdout": "needs a holdout set; give --holdout, or Problem(holdout=...)",
+    "gold": "needs a gold model; give --gold, Problem(gold=...) or Problem(retrain=...)",
+    "two golds": "needs two gold models; give --gold twice, Problem(gold=...) or Problem(retrain=...)",
+    "originals": "needs a further model trained on all, from another seed; give --originals (originals= in Python)",
+    "siblings": "needs a further model unlearned alike, from another seed; give --siblings (siblings= in Python)",
     "activations": "needs layer activations, which were not measured",
     "generation": "needs what the model generates, which was not asked for",
     "moments": "needs the moments of log p over the vocabulary, which were not measured",
@@ -164,7 +165,8 @@ def entry(
         resolution: the smallest difference that means anything.
         resampled: the gaps on bootstrap samples; None where the metric is not resampled.
         policy: the bounds a gap is judged by.
-        examples: number of forget examples, for the binomial error of a share that is not resampled; 0 leaves it out.
+        examples: number of forget examples, for the binomial error of a share that is not resampled and of which no
+            single examples are known; 0 leaves it out.
     """
     values, original = tuple(score.value for score in others.gold), others.original.value
     gold = Gold(values, resolution) if values else None
@@ -192,21 +194,24 @@ def entry(
         recovered=share,
         recovered_interval=around_share,
     )
-    return found if gold is None else _beside(found, gold, resampled, policy, examples)
+    if gold is None:
+        return found
+
+    def half(score: Score, gaps: Sequence[float] | None) -> float | None:
+        paired = gap_error(score, others.gold)
+        if paired is None and of.unit == "%" and gaps is None and examples > 0:
+            paired = math.hypot(*(binomial_error(share, examples) for share in (score.value, gold.mean)))
+        return half_width(gold, gaps, paired or 0.0)
+
+    own_half = half(own, resampled.own if resampled else None)
+    original_half = half(others.original, resampled.original if resampled else None)
+    return _beside(found, gold, policy, own_half, original_half or 0.0)
 
 
-def _beside(found: Entry, gold: Gold, resampled: Resampled | None, policy: Policy, examples: int) -> Entry:
-    """Return the entry with its gap to gold and what that means."""
+def _beside(found: Entry, gold: Gold, policy: Policy, own: float | None, original: float) -> Entry:
+    """Return the entry with its gap to gold and what that means, by the half widths of its gap and the original's."""
     gap, spread = found.value - gold.mean, gold.spread
     asked = policy.bound(found.name, found.unit, found.kind, found.original - gold.mean)
-
-    def half(value: float, gaps: Sequence[float] | None) -> float | None:
-        shares = found.unit == "%" and gaps is None and examples > 0
-        error = math.hypot(*(binomial_error(share, examples) for share in (value, gold.mean))) if shares else 0.0
-        return half_width(gold, gaps, error)
-
-    own = half(found.value, resampled.own if resampled else None)
-    original = half(found.original, resampled.original if resampled else None) or 0.0
     return replace(
         found,
         gold_mean=gold.mean,

@@ -61,7 +61,8 @@ def comparison(evidences: Sequence[Evidence]) -> Comparison:
         entry = next(one for one in entries if one is not None)
         mute = not entry.power.has_power
         if mute:
-            powerless[entry.title] = entry.power.reason
+            # The figures of each stand in the evidence; here those that lack power for the same reason stand together.
+            powerless[entry.title] = entry.power.reason.rpartition(": ")[2]
         title = f"{entry.title}{', %' if entry.unit == '%' else f', {entry.unit}' if entry.unit else ''}"
         cells = (_with_gap(one) if one else NOTHING for one in entries)
         rows.append(

@@ -27,8 +27,9 @@ def verdict(
     In this order: `inconclusive` where a reference is invalid, where the policy asks for what was skipped, or where
     nothing that decides has power; `not removed` where the weights are the original's; `replaced` where the model
     states wrong answers, is nowhere half the way back to the original, and whole otherwise; `not removed` where more
-    metrics than tolerated lie on the original's side, or most do on a group of examples; `suppressed` where an attack
-    brings it back; `destroyed` where what should stay was lost; `suppressed` where more than tolerated lie beyond gold;
+    metrics than tolerated lie on the original's side, or most do on a group of examples, but `suppressed` where what it
+    says is as gold or beyond and an attack brings it back; `suppressed` where an attack brings back what no metric
+    shows; `destroyed` where what should stay was lost; `suppressed` where more than tolerated lie beyond gold;
     `inconclusive` where too much is undetermined or too few attacks were tried; else `removed`.
 
     Args:
@@ -75,17 +76,22 @@ def _on_gaps(judged: Judgement, failed: tuple[str, ...], unchanged: bool) -> Ver
     little = not policy.too_many(left, deciding) or all(way(entry) < HALF for entry in left)
     if judged.replaced and not judged.damaged and little:
         false = f"it is surer of wrong answers than gold and the original ({_titles(judged.replaced)})"
-        regained = f"; {_titles(judged.regained)} brings back more than from gold" if judged.regained else ""
+        regained = f"; {_brought_back(judged)}" if judged.regained else ""
         return Verdict("replaced", f"Replaced: {false}{regained}.", failed)
+    if judged.silent and judged.regained and (policy.too_many(left, deciding) or judged.left_groups):
+        told = f"what it says is not the original's any more ({_titles(judged.silent)})"
+        shows = _titles(left) if policy.too_many(left, deciding) else ", ".join(judged.left_groups)
+        sentence = f"Suppressed: {told}, but {_brought_back(judged)}; without any attack it shows in {shows}{damage}."
+        return Verdict("suppressed", sentence, failed)
     if policy.too_many(left, deciding):
         share = f"{len(left)} of {count} metrics that decide find the model on the original's side of gold"
         return Verdict("not removed", f"Not removed: {share} ({_titles(left)}){damage}.", failed)
     if judged.left_groups:
         named = ", ".join(f"{group} ({near} of {of} metrics)" for group, (near, of) in judged.left_groups.items())
         return Verdict("not removed", f"Not removed: not so on the whole, but of {named}{damage}.", failed)
-    regained = f"{_titles(judged.regained)} brings back more than from gold" if judged.regained else ""
-    if regained:
-        return Verdict("suppressed", f"Suppressed: the outputs changed, but {regained}{damage}.", failed)
+    if judged.regained:
+        sentence = f"Suppressed: the outputs changed, but {_brought_back(judged)}{damage}."
+        return Verdict("suppressed", sentence, failed)
     if judged.damaged:
         return Verdict("destroyed", f"Destroyed: forgotten together with what should stay{damage}.", failed)
     if policy.too_many([*left, *beyond], deciding):
@@ -133,6 +139,10 @@ def _damage(judged: Judgement) -> str:
         for e in judged.damaged
     ]
     return "; damaged: " + ", ".join(clauses) if clauses else ""
+
+
+def _brought_back(judged: Judgement) -> str:
+    return f"{_titles(judged.regained)} bring{'s' * (len(judged.regained) == 1)} back more than from gold"
 
 
 def _titles(entries: Sequence[Entry], most: int = 3) -> str:

@@ -85,7 +85,7 @@ def nudged() -> tuple[Problem, nn.Module]:
 def test_a_nudge_below_half_a_step_is_rounded_away() -> None:
     problem, model = nudged()
     score = scored(Quantize(), model, problem)
-    known = regained(problem.model, problem.task, problem.forget, Run())
+    known = float(regained(problem.model, problem.task, problem.forget, Run()).mean())
     assert score.details["before"] < known - 0.3
     assert score.details["bits"] == 4
     assert score.value == pytest.approx(known, abs=1e-4)
@@ -103,7 +103,7 @@ def test_what_lies_in_small_weights_alone_is_pruned_away() -> None:
     for weight in matrices(model, problem.task, "inside"):
         small = weight[weight != 0].abs().min()
         weight[weight == 0] = 0.9 * small * torch.randn(weight.shape, generator=draws)[weight == 0].sign()
-    own = regained(original, problem.task, problem.forget, Run())
+    own = float(regained(original, problem.task, problem.forget, Run()).mean())
     score = scored(Prune(ratios=(0.3,)), model)
     assert score.value == own != score.details["before"]
 

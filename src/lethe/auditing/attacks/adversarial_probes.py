@@ -49,7 +49,7 @@ class AdversarialProbes(PromptAttack):
             return by_dictionary(read_dictionary(self.dictionary))
         writing = Writing(self.generator, run, known, self.title)
         if not writing.follows:
-            return missing("needs somebody who translates; name a language model with generator=, or a dictionary=")
+            return missing("needs somebody who translates; name a language model with --generator, or a dictionary=")
         told = REQUEST.format(language=self.language)
         texts = writing.follow([f"{told}\nQuestion: {item.prompt}" for item in items])
         return looked_up("cross_lingual", items, [f"{text} {IN_ENGLISH}" for text in texts])

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from lethe.auditing.text.rouge import rouge
 from lethe.errors import AuditIncomplete
 from lethe.examples import Examples
-from lethe.generation import greedy
+from lethe.generation import ends_of, greedy
 from lethe.run import Run
 from lethe.tasks import CausalLM
 from lethe.tasks.causal_lm import ANSWER_FROM, LENGTH, TOKENS
@@ -43,23 +42,15 @@ def continued(
             "nothing can be said to a prompt without a token; give prompts, or a tokenizer with a start"
         )
     room = [max(min(limit, task.context - len(row)), 0) for row, limit in zip(given, limits, strict=True)]
-    said = greedy(model, given, room, ends(model, task), device=run.device)
+    said = greedy(model, given, room, ends_of(model, task.tokenizer), device=run.device)
     return [task.tokenizer.decode(tokens, skip_special_tokens=True).strip() for tokens in said]
 
 
-def answer_recall(model: nn.Module, task: CausalLM, examples: Examples, run: Run) -> float:
-    """Return the mean ROUGE-L recall of the answers in what the model says to the prompts, in [0, 1].
+def answer_recalls(model: nn.Module, task: CausalLM, examples: Examples, run: Run) -> Tensor:
+    """Return the ROUGE-L recall of each answer in what the model says to its prompt, [N] float64 in [0, 1].
 
     It may say as many tokens as the answer has.
     """
     rows = given_and_said(examples)
     said = continued(model, task, [given for given, _ in rows], [len(answer) for _, answer in rows], run)
-    return float(rouge([str(answer) for answer in np.asarray(examples["answer"])], said).mean())
-
-
-def ends(model: nn.Module, task: CausalLM) -> list[int]:
-    """Return the tokens that end an answer: the tokenizer's, and those the model's own generation stops at."""
-    generation: Any = getattr(model, "generation_config", None)
-    own = generation.eos_token_id if generation is not None else None
-    every = [task.tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])]
-    return [end for end in dict.fromkeys(every) if end is not None]
+    return rouge([str(answer) for answer in np.asarray(examples["answer"])], said)

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lethe import adapters
-from lethe.auditing.attacks.regained import Regaining, victim
+from lethe.auditing.attacks.regained import Regaining, best_of, victim
 from lethe.auditing.metric import Score
 from lethe.errors import ConfigurationError
 from lethe.examples import Batch, Examples, shuffled
@@ -72,7 +72,7 @@ class FineTuning(Regaining):
         at_hand = self.sample(lesson, run)
         attacked = victim(model, run)
         before, untaught = self.look(attacked, task, looked_at, run), self.look(attacked, task, at_hand, run)
-        curves: dict[float, list[tuple[int, float]]] = {}
+        curves: dict[float, list[tuple[int, Tensor]]] = {}
         taught: dict[float, float] = {}
         rates = self.learning_rates or default_rates(task, self.rank)
         with run.progress.bar(self.title.lower(), self.steps * len(rates)) as bar:
@@ -81,17 +81,17 @@ class FineTuning(Regaining):
                 curves[rate] = [(0, before)]
                 for done in self._train(attacked, task, lesson, rate, run):
                     value = self.look(attacked, task, looked_at, run)
-                    if not math.isfinite(value):
+                    if not bool(value.isfinite().all()):
                         break
                     bar.advance(done - curves[rate][-1][0])
                     curves[rate].append((done, value))
-                taught[rate] = self.look(attacked, task, at_hand, run)
-        best = max(curves, key=lambda rate: max(value for _, value in curves[rate]))
-        value = max(value for _, value in curves[best])
+                taught[rate] = float(self.look(attacked, task, at_hand, run).mean())
+        best = max(curves, key=lambda rate: float(best_of(curves[rate])[1].mean()))
+        _, value = best_of(curves[best])
         steps = sum(curve[-1][0] for curve in curves.values())
         cost = {"steps": steps, "examples": len(lesson)}
         after = taught[best] if math.isfinite(taught[best]) else None
-        more = {"learning_rate": best, "lesson": [untaught, after]}
+        more = {"learning_rate": best, "lesson": [float(untaught.mean()), after]}
         return self.score(value, before, curves[best], start, looked_at, cost, **more)
 
     def _train(self, model: nn.Module, task: Task, lesson: Examples, rate: float, run: Run) -> Iterator[int]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lethe.auditing.attacks.prefixed import Prefixing, embeddings, prefixed_outputs
-from lethe.auditing.attacks.regained import victim
+from lethe.auditing.attacks.regained import best_of, victim
 from lethe.auditing.metric import Score
 from lethe.errors import ConfigurationError
 from lethe.examples import Batch, Examples
@@ -73,7 +73,7 @@ class GreedyCoordinate(Prefixing):
                 if self.look_at(step):
                     curve.append((step, self.after(attacked, task, other, search.embedded(prefix), run)))
                 bar.advance()
-        value = max(value for _, value in curve)
+        _, value = best_of(curve)
         cost = {"steps": self.steps, "queries": self.steps * self.candidates * len(own), "tokens": self.length}
         text = task.tokenizer.decode(prefix.tolist())
         return self.score(value, before, curve, start, other, cost, losses=losses, prefix=text)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lethe import hooks
+from lethe.auditing.attacks.regained import shares
 from lethe.examples import Batch, Examples
 from lethe.measuring import evaluation, evaluation_batches
 from lethe.run import Run
@@ -23,11 +24,18 @@ class States:
         layers: layer name to [n, D_l] float32 on the CPU, from input to output.
         targets: [n] int64, the next token of the answer, or the label.
         hits: [n] whether the model itself finds it the likeliest.
+        rows: [n] int64, the example each place belongs to.
     """
 
     layers: dict[str, Tensor]
     targets: Tensor
     hits: Tensor
+    rows: Tensor
+
+    def by_example(self, hits: Tensor) -> Tensor:
+        """Return hits [n] as values of the examples that have a place, whose mean is the share over all places."""
+        _, row = self.rows.unique(return_inverse=True)
+        return shares(torch.bincount(row, hits.double()), torch.bincount(row))
 
 
 def answer_states(model: nn.Module, task: Task, examples: Examples, most: int, run: Run) -> States:
@@ -42,14 +50,14 @@ def answer_states(model: nn.Module, task: Task, examples: Examples, most: int, r
         run: device, progress and the sample.
     """
     parts = list(_read(model, task, examples, run))
-    targets, hits = torch.cat([part.targets for part in parts]), torch.cat([part.hits for part in parts])
+    targets, hits, rows = (torch.cat([getattr(part, name) for part in parts]) for name in ("targets", "hits", "rows"))
     kept = (
         torch.randperm(len(targets), generator=run.generator("places read", examples.fingerprint))[:most].sort().values
     )
     # A layer that does not have a row for each example (position embeddings) says nothing about examples.
     named = {name: torch.cat([part.layers[name] for part in parts]) for name in parts[0].layers}
     layers = {name: states[kept] for name, states in named.items() if len(states) == len(targets)}
-    return States(layers, targets[kept], hits[kept])
+    return States(layers, targets[kept], hits[kept], rows[kept])
 
 
 def _read(model: nn.Module, task: Task, examples: Examples, run: Run) -> Iterator[States]:
@@ -66,7 +74,8 @@ def _of_tokens(model: nn.Module, task: CausalLM, batch: Batch) -> States:
     states = hooks.all_hidden_states(model, task, batch)
     layers = {f"block {i}": state[:, :-1][said].float().cpu() for i, state in enumerate(states, start=1)}
     targets = task.targets(batch)
-    return States(layers, targets.cpu(), (task.outputs(model, batch).argmax(-1) == targets).cpu())
+    hits = task.outputs(model, batch).argmax(-1) == targets
+    return States(layers, targets.cpu(), hits.cpu(), batch.rows.cpu()[task.rows(batch).cpu()])
 
 
 def _of_inputs(model: nn.Module, task: Task, batch: Batch) -> States:
@@ -74,7 +83,7 @@ def _of_inputs(model: nn.Module, task: Task, batch: Batch) -> States:
         outputs = task.outputs(model, batch)
     layers = {name: _averaged(state).float().cpu() for name, state in seen.items()}
     labels = as_classification(task, "a linear probe").labels(batch)
-    return States(layers, labels.cpu(), (outputs.argmax(-1) == labels).cpu())
+    return States(layers, labels.cpu(), (outputs.argmax(-1) == labels).cpu(), batch.rows.cpu())
 
 
 def _averaged(state: Tensor) -> Tensor:

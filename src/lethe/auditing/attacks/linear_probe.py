@@ -68,12 +68,13 @@ class LinearProbe(Regaining):
         known = answer_states(attacked, task, data.sample(self.known, run.generator("probed")), self.places, run)
         examples = self.sample(problem.forget, run)
         asked = answer_states(attacked, task, examples, self.places, run)
-        accuracies = {name: self._accuracy(name, known, asked, known.targets) for name in known.layers}
+        hits = {name: self._hits(name, known, asked, known.targets) for name in known.layers}
+        accuracies = {name: float(found.double().mean()) for name, found in hits.items()}
         best = max(accuracies, key=lambda name: accuracies[name])
         shuffled = known.targets[torch.randperm(len(known.targets), generator=run.generator("shuffled targets"))]
         return self.score(
-            accuracies[best],
-            float(asked.hits.double().mean()),
+            asked.by_example(hits[best]),
+            asked.by_example(asked.hits),
             list(enumerate(accuracies.values(), start=1)),
             start,
             examples,
@@ -81,10 +82,11 @@ class LinearProbe(Regaining):
             layer=best,
             layers=list(accuracies),
             coverage=float(torch.isin(asked.targets, known.targets).double().mean()),
-            chance=self._accuracy(best, known, asked, shuffled),
+            chance=float(self._hits(best, known, asked, shuffled).double().mean()),
         )
 
-    def _accuracy(self, layer: str, known: States, asked: States, targets: Tensor) -> float:
+    def _hits(self, layer: str, known: States, asked: States, targets: Tensor) -> Tensor:
+        """Return at which places the map from the known states to the targets finds what is asked, [n]."""
         classes, index = targets.unique(return_inverse=True)
         scores = fitted(known.layers[layer], index, len(classes), self.ridge)(asked.layers[layer])
-        return float((classes[scores.argmax(1)] == asked.targets).double().mean())
+        return classes[scores.argmax(1)] == asked.targets

@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
-from lethe.auditing.attacks.regained import Regaining, victim
+from lethe.auditing.attacks.regained import Regaining, best_of, victim
 from lethe.auditing.metric import Score
 from lethe.hooks import first_blocks
 from lethe.problem import Problem
@@ -38,12 +38,12 @@ class LogitLens(Regaining):
         start, task = time.perf_counter(), as_causal_lm(problem.task, self.title)
         examples, attacked = self.sample(problem.forget, run), victim(model, run)
         blocks = task.blocks(attacked)
-        curve: list[tuple[int, float]] = []
+        curve: list[tuple[int, Tensor]] = []
         with run.progress.bar(self.title.lower(), len(blocks)) as bar:
             for count in range(1, len(blocks) + 1):
                 run.interrupt_point()
                 with first_blocks(blocks, count):
                     curve.append((count, self.look(attacked, task, examples, run)))
                 bar.advance()
-        best, value = max(curve, key=lambda point: point[1])
+        best, value = best_of(curve)
         return self.score(value, curve[-1][1], curve, start, examples, {"forwards": len(curve)}, blocks=best)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from lethe.auditing.attacks.base import Attack
 from lethe.auditing.metric import Score
+from lethe.auditing.pairing import of_each
 from lethe.auditing.prompting.nearby import Search, nearby
 from lethe.errors import ConfigurationError
 from lethe.examples import Examples
@@ -70,7 +71,8 @@ class NearbyQueries(Attack):
         search = self._search(inputs)
         labels = _labels(original, task, inputs)
         radii = [0.0, *(share * self.epsilon for share in sorted(self.radii)), self.epsilon]
-        curve = self._shares(attacked, task, inputs, labels, search, radii, run)
+        restored = self._restored(attacked, task, inputs, labels, search, radii, run)
+        curve = restored.mean(1).tolist()
         noise = (2 * torch.rand(inputs.shape, generator=run.generator("noise")) - 1).sign().to(inputs)
         size = self.epsilon * (search.highest - search.lowest)
         noisy = (inputs + size * noise).clamp(search.lowest, search.highest)
@@ -80,6 +82,8 @@ class NearbyQueries(Attack):
                 "measure": "agreement with the original",
                 "before": curve[0],
                 "curve": [[radius, share] for radius, share in zip(radii, curve, strict=True)],
+                "looked_at": len(inputs),
+                **of_each(restored[0].tolist(), restored[-1].tolist()),
                 "random": float((_labels(attacked, task, noisy) == labels).float().mean()),
                 **self._holdout(attacked, original, task, problem, labels, search, run),
                 "cost": {
@@ -94,7 +98,7 @@ class NearbyQueries(Attack):
         lowest, highest = min(0.0, float(inputs.min())), max(1.0, float(inputs.max()))
         return Search(self.steps, self.step_share, self.restarts, lowest, highest)
 
-    def _shares(
+    def _restored(
         self,
         model: nn.Module,
         task: Classification,
@@ -103,9 +107,9 @@ class NearbyQueries(Attack):
         search: Search,
         radii: list[float],
         run: Run,
-    ) -> list[float]:
-        """Return for each radius the share of inputs with a query that gets the label."""
-        restored = torch.zeros(len(radii))
+    ) -> Tensor:
+        """Return for each radius and input whether a query gets the label, [R, N] float64."""
+        parts: list[Tensor] = []
         size, draws = search.highest - search.lowest, run.generator("starts")
         with evaluation(model), run.progress.bar("searching nearby queries", len(inputs)) as bar:
             for some, wanted in zip(inputs.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
@@ -116,9 +120,9 @@ class NearbyQueries(Attack):
                     return F.cross_entropy(logits, wanted, reduction="none"), logits.argmax(-1) == wanted
 
                 found = nearby(judged, some, [radius * size for radius in radii], search, draws)
-                restored += torch.stack([one.restored.float().sum().cpu() for one in found])
+                parts.append(torch.stack([one.restored.double().cpu() for one in found]))
                 bar.advance(len(some))
-        return list((restored / len(inputs)).tolist())
+        return torch.cat(parts, 1)
 
     def _holdout(
         self,
@@ -138,7 +142,8 @@ class NearbyQueries(Attack):
         alike = torch.isin(given, labels)
         if not bool(alike.any()):
             return {}
-        return {"holdout": self._shares(model, task, inputs[alike], given[alike], search, [self.epsilon], run)[0]}
+        restored = self._restored(model, task, inputs[alike], given[alike], search, [self.epsilon], run)
+        return {"holdout": float(restored.mean())}
 
 
 def _placed(model: nn.Module, run: Run) -> nn.Module:

@@ -13,6 +13,7 @@ from torch import nn
 from lethe.auditing.attacks.prompts import PromptAttack, shown
 from lethe.auditing.measure import Measurements
 from lethe.auditing.metric import Score
+from lethe.auditing.pairing import of_each
 from lethe.auditing.prompting.asking import Asker, Reply, cut
 from lethe.auditing.prompting.items import Item, sampled
 from lethe.auditing.prompting.pairs import ORDERS, Pair
@@ -105,17 +106,19 @@ def _scored(pairs: Sequence[Sequence[Pair]], replies: Sequence[Sequence[Reply]])
 
 
 def _differences(found: Sequence[Halves], replies: Sequence[Sequence[Reply]]) -> dict[str, Any]:
-    """Return F_single, R_single, R_paired, ΔF and ΔR."""
-    single, kept = (
-        statistics.fmean(recalls([own[i].variant.answer for own in replies], [own[i].said for own in replies]))
-        for i in (0, 1)
+    """Return F_single, R_single, R_paired, ΔF and ΔR, and the forget recalls of each pair."""
+    plain, kept = (
+        recalls([own[i].variant.answer for own in replies], [own[i].said for own in replies]) for i in (0, 1)
     )
-    paired = statistics.fmean(max(forget) for forget, _ in found)
+    both = [max(forget) for forget, _ in found]
+    single, alone, paired = (statistics.fmean(values) for values in (plain, kept, both))
     beside = statistics.fmean(statistics.fmean(retain) for _, retain in found)
     return {
         "before": single,
-        "retain_before": kept,
+        "retain_before": alone,
         "retain_paired": beside,
         "forget_gain": paired - single,
-        "retain_loss": kept - beside,
+        "retain_loss": alone - beside,
+        "looked_at": len(found),
+        **of_each(plain, both),
     }

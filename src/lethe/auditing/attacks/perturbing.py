@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from lethe.auditing.attacks.regained import Regaining, victim
+from lethe.auditing.attacks.regained import Regaining, best_of, victim
 from lethe.auditing.metric import Score
 from lethe.problem import Problem
 from lethe.run import Run
@@ -52,7 +52,7 @@ class Perturbing(Regaining):
         start, task = time.perf_counter(), problem.task
         examples = self.sample(problem.forget, run)
         before = self.look(victim(model, run), task, examples, run)
-        curve: list[tuple[float, float]] = []
+        curve: list[tuple[float, Tensor]] = []
         with run.progress.bar(self.title.lower(), len(self.strengths)) as bar:
             for strength in self.strengths:
                 run.interrupt_point()
@@ -61,7 +61,7 @@ class Perturbing(Regaining):
                     self.perturb(list(matrices(attacked, task, self.part)), strength, run)
                 curve.append((strength, self.look(attacked, task, examples, run)))
                 bar.advance()
-        best, value = max(curve, key=lambda point: point[1])
+        best, value = best_of(curve)
         return self.score(value, before, curve, start, examples, {"models": len(curve)}, **{self.word: best})
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from lethe.auditing.attacks.continuing import continued, given_and_said
 from lethe.auditing.attacks.regained import Regaining, victim
@@ -52,8 +53,8 @@ class PrefixExtraction(Regaining):
         examples, attacked = self.sample(problem.forget, run), victim(model, run)
         rows = given_and_said(examples)
         plain = continued(attacked, task, [given for given, _ in rows], [len(answer) for _, answer in rows], run)
-        curve: list[tuple[int, float]] = []
-        said, before = plain, 0.0
+        curve: list[tuple[int, Tensor]] = []
+        said = plain
         with run.progress.bar(self.title.lower(), len(self.counts)) as bar:
             for count in sorted(self.counts):
                 run.interrupt_point()
@@ -63,17 +64,19 @@ class PrefixExtraction(Regaining):
                     prompts = [given + answer[:cut] for given, answer, cut in cuts]
                     said = continued(attacked, task, prompts, [len(rest) for rest in rests], run)
                 texts = [task.tokenizer.decode(rest, skip_special_tokens=True).strip() for rest in rests]
-                curve.append((count, _mean_recall(texts, said)))
-                before = _mean_recall(texts, plain)
+                curve.append((count, _recalls(texts, said)))
+                before = _recalls(texts, plain)
                 bar.advance()
         cost = {"queries": (len(curve) + 1) * len(rows), "tokens": curve[-1][0]}
         return self.score(curve[-1][1], before, curve, start, examples, cost, examples=_shown(examples, said))
 
 
-def _mean_recall(texts: list[str], said: list[str]) -> float:
-    """Return the mean over the texts that have a word: where only a full stop is left, there is nothing to extract."""
+def _recalls(texts: list[str], said: list[str]) -> Tensor:
+    """Return the recall of each text that has a word: where only a full stop is left, there is nothing to extract."""
     told = [pair for pair in zip(texts, said, strict=True) if any(letter.isalnum() for letter in pair[0])]
-    return float(rouge([text for text, _ in told], [words for _, words in told]).mean()) if told else 0.0
+    if not told:
+        return torch.zeros(len(texts), dtype=torch.float64)
+    return rouge([text for text, _ in told], [words for _, words in told])
 
 
 def _shown(examples: Examples, said: list[str], most: int = 5) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lethe import hooks
-from lethe.auditing.attacks.regained import Regaining
+from lethe.auditing.attacks.regained import Regaining, shares
 from lethe.errors import AuditIncomplete, ConfigurationError
 from lethe.examples import Batch, Examples
 from lethe.measuring import over_examples
@@ -60,8 +60,8 @@ class Prefixing(Regaining):
         own = forget.sample(len(forget) // 2, run.generator("half to search on"))
         return own, self.sample(forget.without(own.ids), run)
 
-    def after(self, model: nn.Module, task: CausalLM, examples: Examples, prefix: Tensor, run: Run) -> float:
-        """Return what is measured behind a prefix [n, D] on the device."""
+    def after(self, model: nn.Module, task: CausalLM, examples: Examples, prefix: Tensor, run: Run) -> Tensor:
+        """Return what is measured of each example behind a prefix [n, D] on the device."""
 
         def read(model: nn.Module, batch: Batch) -> Tensor:
             logits, targets = prefixed_outputs(model, task, batch, prefix), task.targets(batch)
@@ -70,7 +70,7 @@ class Prefixing(Regaining):
             return torch.stack([right, task.answer_lengths(batch), task.losses_from(logits, batch)], 1).double()
 
         right, said, losses = over_examples(model, task, examples, Run(device=run.device), read, "looking").unbind(1)
-        return float(losses.neg().exp().mean() if self.measure == "probability" else right.sum() / said.sum())
+        return losses.neg().exp() if self.measure == "probability" else shares(right, said)
 
     def look_at(self, step: int) -> bool:
         """Whether to look after this step, counted from 1."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from torch import nn
 from lethe.auditing.attacks.base import Attack
 from lethe.auditing.measure import Measurements
 from lethe.auditing.metric import Score
+from lethe.auditing.pairing import of_each
 from lethe.auditing.prompting.asking import Asker, Reply, cut
 from lethe.auditing.prompting.items import Item, sampled
 from lethe.auditing.prompting.rendering import fitting
@@ -56,6 +58,19 @@ class Told:
         """The number of queries, and of tokens in them and their replies."""
         flat = [reply for own in self.replies for reply in own]
         return {"queries": len(flat), "tokens": sum(reply.tokens for reply in flat)}
+
+    def each(self, summary: Literal["worst", "mean"]) -> dict[str, Any]:
+        """Return the details of single items, those that were asked in another way than the plain one."""
+        rows = [row for row in self.values if len(row) > 1]
+        after = [max(row) if summary == "worst" else statistics.fmean(row[1:]) for row in rows]
+        return {"looked_at": len(self.items), **of_each([row[0] for row in rows], after)}
+
+    def by_way(self) -> list[dict[str, float]]:
+        """Return the scores of each item by way of asking."""
+        return [
+            {reply.variant.tag: value for reply, value in zip(own, values, strict=True)}
+            for own, values in zip(self.replies, self.values, strict=True)
+        ]
 
     def examples(self) -> list[dict[str, str]]:
         """Return the best reply to each item, those that exceed the plain question's most first, at most five."""
@@ -148,6 +163,7 @@ class PromptAttack(Attack):
                 "worst": found.worst,
                 "by_variant": found.by_variant,
                 "left_out": dict(told.left_out),
+                **told.each(self.summary),
                 "cost": {**told.cost, "seconds": time.perf_counter() - start},
                 "examples": told.examples(),
                 **self.more(told, problem, run, known),
@@ -193,7 +209,7 @@ class PromptAttack(Attack):
             return self.judge
         if self.judge == "":
             raise AuditIncomplete(
-                f"{self.title} is to be judged by a model; name it with judge=, or judge=template for one that looks "
-                "for words"
+                f"{self.title} is to be judged by a model; name it with --judge (judge= in Python), or template "
+                "for one that looks for words"
             )
         return writer_of(self.judge, run.device, self.title)[1]

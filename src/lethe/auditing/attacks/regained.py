@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from lethe import adapters
 from lethe.auditing.attacks.base import Attack
-from lethe.auditing.attacks.continuing import answer_recall
+from lethe.auditing.attacks.continuing import answer_recalls
 from lethe.auditing.metric import Score
+from lethe.auditing.pairing import of_each
 from lethe.errors import ConfigurationError
 from lethe.examples import Batch, Examples
 from lethe.measuring import example_losses, over_examples
@@ -48,31 +49,46 @@ class Regaining(Attack):
             raise ConfigurationError(f"examples must be at least 1, not {self.examples}")
 
     def resolution(self, problem: Problem) -> float:
-        """Return one example's share."""
-        return 1 / min(len(problem.forget), self.examples)
+        """Return one example's share of what is counted, a thousandth of what is continuous."""
+        return 1 / min(len(problem.forget), self.examples) if self.measure == "accuracy" else 1e-3
 
     def sample(self, examples: Examples, run: Run) -> Examples:
         """Return the examples that are looked at, the same of every model."""
         return examples.sample(self.examples, run.generator("looked at"))
 
-    def look(self, model: nn.Module, task: Task, examples: Examples, run: Run) -> float:
-        """Return what is measured of a model on the run's device."""
+    def look(self, model: nn.Module, task: Task, examples: Examples, run: Run) -> Tensor:
+        """Return what is measured of a model on the run's device, one value an example, whose mean it is."""
         return regained(model, task, examples, run, self.measure)
 
     @staticmethod
     def score(
-        value: float,
-        before: float,
-        curve: Sequence[Sequence[float]],
+        after: Tensor,
+        before: Tensor,
+        curve: Sequence[tuple[float, Tensor | float]],
         start: float,
         looked_at: Examples,
         cost: dict[str, Any],
         **more: Any,
     ) -> Score:
-        """Return the value with `before`, the number looked at, the curve, and the cost with seconds since `start`."""
-        spent = {**cost, "seconds": time.perf_counter() - start}
-        facts = {"before": before, "looked_at": len(looked_at), "curve": [list(point) for point in curve]}
-        return Score(value, {**facts, "cost": spent, **more})
+        """Return the value with `before`, the number looked at, the curve, and the cost with seconds since `start`.
+
+        Args:
+            after: what each example gave under the attack, [n]; the value is its mean.
+            before: the same without the attack.
+            curve: pairs of budget and value, or values of each example.
+            start: when the attack began.
+            looked_at: the examples looked at.
+            cost: what it took, beside time.
+            more: further details.
+        """
+        facts = {
+            "before": float(before.mean()),
+            "looked_at": len(looked_at),
+            "curve": [[budget, float(torch.as_tensor(value).mean())] for budget, value in curve],
+            **of_each(before.tolist(), after.tolist()),
+            "cost": {**cost, "seconds": time.perf_counter() - start},
+        }
+        return Score(float(after.mean()), {**facts, **more})
 
 
 def victim(model: nn.Module, run: Run) -> nn.Module:
@@ -83,11 +99,26 @@ def victim(model: nn.Module, run: Run) -> nn.Module:
     return attacked.eval().requires_grad_(True)
 
 
-def regained(model: nn.Module, task: Task, examples: Examples, run: Run, measure: Measure = "probability") -> float:
-    """Return how much of the examples a model on the run's device gives, in [0, 1]; see `Regaining`."""
+def best_of(curve: Sequence[tuple[float, Tensor]]) -> tuple[float, Tensor]:
+    """Return the point of a curve whose values have the largest mean, the first of several."""
+    return max(curve, key=lambda point: float(point[1].mean()))
+
+
+def shares(right: Tensor, said: Tensor) -> Tensor:
+    """Return what each example adds to the pooled share Σ right / Σ said: values whose mean that is.
+
+    >>> shares(torch.tensor([1.0, 2.0]), torch.tensor([4.0, 2.0])).tolist()
+    [0.3333333333333333, 0.6666666666666666]
+    """
+    return right.double() * len(said) / said.double().sum()
+
+
+def regained(model: nn.Module, task: Task, examples: Examples, run: Run, measure: Measure = "probability") -> Tensor:
+    """Return how much of each example a model on the run's device gives, [n] float64; see `Regaining`."""
     if measure == "recall":
-        return answer_recall(model, as_causal_lm(task, "recall"), examples, run)
-    return performance(model, task, examples, run)[measure]
+        return answer_recalls(model, as_causal_lm(task, "recall"), examples, run)
+    accuracies, losses = _read(model, task, examples, run)
+    return accuracies if measure == "accuracy" else losses.neg().exp()
 
 
 def performance(model: nn.Module, task: Task, examples: Examples, run: Run) -> dict[str, float]:
@@ -95,21 +126,26 @@ def performance(model: nn.Module, task: Task, examples: Examples, run: Run) -> d
 
     Of a regression model, which has neither of the first two, the `loss` alone.
     """
-    # Aside: what is spent on looking is no part of the attack.
-    aside = Run(device=run.device)
     if isinstance(task, Regression):
-        return {"loss": float(example_losses(model, task, examples, aside).double().mean())}
+        return {"loss": float(example_losses(model, task, examples, Run(device=run.device)).double().mean())}
+    accuracies, losses = _read(model, task, examples, run)
+    return {
+        "accuracy": float(accuracies.mean()),
+        "probability": float(losses.neg().exp().mean()),
+        "loss": float(losses.mean()),
+    }
+
+
+def _read(model: nn.Module, task: Task, examples: Examples, run: Run) -> tuple[Tensor, Tensor]:
+    """Return the accuracy and the loss of each example, [n] float64 each."""
 
     def read(model: nn.Module, batch: Batch) -> Tensor:
         outputs = task.outputs(model, batch)
         return torch.stack([*_right(task, outputs, batch), task.losses_from(outputs, batch)], 1).double()
 
-    right, said, losses = over_examples(model, task, examples, aside, read, "looking").unbind(1)
-    return {
-        "accuracy": float(right.sum() / said.sum()),
-        "probability": float(losses.neg().exp().mean()),
-        "loss": float(losses.mean()),
-    }
+    # Aside: what is spent on looking is no part of the attack.
+    right, said, losses = over_examples(model, task, examples, Run(device=run.device), read, "looking").unbind(1)
+    return shares(right, said), losses
 
 
 def _right(task: Task, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:

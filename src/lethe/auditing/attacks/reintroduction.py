@@ -12,6 +12,7 @@ from torch import nn
 from lethe.auditing.attacks.prompts import PromptAttack
 from lethe.auditing.measure import Measurements
 from lethe.auditing.metric import Score
+from lethe.auditing.pairing import of_each
 from lethe.auditing.prompting.context import reintroduced
 from lethe.auditing.prompting.items import Item, sampled
 from lethe.auditing.prompting.variant import Transform, varied
@@ -47,6 +48,7 @@ class Reintroduction(PromptAttack):
         by = told.summary.by_variant
         if not {"told", "untold", "scrambled"} <= by.keys():
             raise AuditIncomplete(f"{self.title}: {'; '.join(told.left_out.values())}")
+        both = [ways for ways in told.by_way() if {"told", "untold"} <= ways.keys()]
         plain = self.ask(problem.model, problem, run, known, items, asked).summary.before
         return Score(
             by["told"],
@@ -57,6 +59,8 @@ class Reintroduction(PromptAttack):
                 "scrambled": by["scrambled"],
                 "normalised": by["told"] / plain if plain else None,
                 "plain": told.summary.before,
+                "looked_at": len(both),
+                **of_each([ways["untold"] for ways in both], [ways["told"] for ways in both]),
                 "cost": {**told.cost, "seconds": time.perf_counter() - start},
                 "examples": told.examples(),
             },

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from lethe.auditing.attacks.prefixed import Prefixing, embeddings, prefixed_outputs
-from lethe.auditing.attacks.regained import victim
+from lethe.auditing.attacks.regained import best_of, victim
 from lethe.auditing.metric import Score
 from lethe.errors import ConfigurationError
 from lethe.examples import shuffled
@@ -72,6 +72,6 @@ class SoftPrompt(Prefixing):
                 if self.look_at(step):
                     curve.append((step, self.after(attacked, task, other, prefix.detach(), run)))
                 bar.advance()
-        value = max(value for _, value in curve)
+        _, value = best_of(curve)
         cost = {"steps": self.steps, "tokens": self.length, "examples": len(own)}
         return self.score(value, before, curve, start, other, cost)

@@ -15,6 +15,7 @@ from lethe.auditing.attacks.choosing import chosen
 from lethe.auditing.attacks.true_options import tokens
 from lethe.auditing.measure import Measurements
 from lethe.auditing.metric import Score
+from lethe.auditing.pairing import of_each
 from lethe.auditing.prompting.asking import Asker
 from lethe.auditing.prompting.items import Beside, Item, items_of
 from lethe.auditing.prompting.options import Choice, choice, swapped
@@ -76,6 +77,8 @@ class SwappedOptions(Attack):
             {
                 "measure": "accuracy on kept questions",
                 "before": statistics.fmean(before),
+                "looked_at": len(kept),
+                **of_each(before, after),
                 "lost": statistics.fmean(b and not a for b, a in zip(before, after, strict=True)),
                 "cost": {
                     "queries": sum(len(one.options) for one in exchanged),

@@ -14,6 +14,7 @@ from lethe.auditing.attacks.choosing import chosen
 from lethe.auditing.attacks.prompts import Measure, PromptAttack, shown
 from lethe.auditing.measure import Measurements
 from lethe.auditing.metric import Score
+from lethe.auditing.pairing import of_each
 from lethe.auditing.prompting.asking import Asker, Reply
 from lethe.auditing.prompting.items import Item, sampled
 from lethe.auditing.prompting.options import Choice, choice, lettered, option_variants, parsed_letter
@@ -61,15 +62,16 @@ class TrueOptions(PromptAttack):
         right = [place == one.right for place, one in zip(chosen(asker, choices), choices, strict=True)]
         plain = asker.replies([Variant("identity", item.prompt, item.answer) for item in items], self.new_tokens)
         listed = [Variant("listed", f"{one.prompt}\nAnswer with a letter.", one.letter) for one in choices]
+        said = [told(item.prompt, item.answer, reply.said) for item, reply in zip(items, plain, strict=True)]
         fits = all(len(rendered(one, task)[0]) + self.new_tokens <= task.context for one in listed)
         replies = asker.replies(listed, self.new_tokens) if fits else []
         return Score(
             statistics.fmean(right),
             {
                 "measure": "accuracy",
-                "before": statistics.fmean(
-                    told(item.prompt, item.answer, reply.said) for item, reply in zip(items, plain, strict=True)
-                ),
+                "before": statistics.fmean(said),
+                "looked_at": len(items),
+                **of_each(said, right),
                 "chance": statistics.fmean(1 / len(one.options) for one in choices),
                 **_letters(replies),
                 "cost": {

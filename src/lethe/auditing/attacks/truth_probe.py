@@ -70,22 +70,22 @@ class TruthProbe(Regaining):
         told = torch.cat([torch.ones(len(right)), torch.zeros(len(wrong))]).long()
         shuffled = told[torch.randperm(len(told), generator=run.generator("shuffled targets"))]
 
-        def accuracy(layer: int, targets: Tensor) -> float:
+        def hits(layer: int, targets: Tensor) -> Tensor:
             probe = fitted(torch.cat([right[:, layer], wrong[:, layer]]), targets, 2, self.ridge)
-            hits = [probe(true[:, layer]).argmax(1) == 1, probe(false[:, layer]).argmax(1) == 0]
-            return float(torch.cat(hits).double().mean())
+            both = [probe(true[:, layer]).argmax(1) == 1, probe(false[:, layer]).argmax(1) == 0]
+            return torch.stack(both).double().mean(0)
 
-        accuracies = [accuracy(layer, told) for layer in layers]
-        best = max(layers, key=lambda layer: accuracies[layer])
+        by_layer = [hits(layer, told) for layer in layers]
+        best = max(layers, key=lambda layer: float(by_layer[layer].mean()))
         return self.score(
-            accuracies[best],
-            float((true[:, -1, 0] > false[:, -1, 0]).double().mean()),
-            list(enumerate(accuracies, start=1)),
+            by_layer[best],
+            (true[:, -1, 0] > false[:, -1, 0]).double(),
+            list(enumerate(by_layer, start=1)),
             start,
             examples,
             {"examples": len(known)},
             block=best + 1,
-            chance=accuracy(best, shuffled),
+            chance=float(hits(best, shuffled).mean()),
         )
 
 

@@ -59,7 +59,8 @@ class Writing:
         """Raise AuditIncomplete where nobody who follows instructions was named."""
         if not self.follows:
             raise AuditIncomplete(
-                f"{self._who}: {what}; name a language model that follows instructions with generator="
+                f"{self._who}: {what}; name a language model that follows instructions with --generator "
+                "(generator= in Python)"
             )
 
     def follow(self, instructions: Sequence[str]) -> list[str]:
