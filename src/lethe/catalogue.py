@@ -64,6 +64,7 @@ METHODS: tuple[Entry, ...] = (
     Entry("soup", f"{_EXACT}.soup:Soup", row=97),
     Entry("noisy_gd", f"{_EXACT}.noisy_gd:NoisyGD", row=75),
     Entry("safe", "lethe.methods.streaming.safe:Safe", row=42),
+    Entry("uer", "lethe.methods.streaming.uer:UER", row=73),
     Entry("blindspot", f"{_DESCENT}.blindspot:Blindspot", row=10),
     Entry("gaussian_amnesiac", f"{_DESCENT}.gaussian_amnesiac:GaussianAmnesiac", row=10),
     Entry("duck", f"{_DESCENT}.duck:Duck", row=6),

@@ -36,6 +36,7 @@ SETTINGS = {
     ("method", "sisa"): {"shards": 2, "epochs": 2},
     ("method", "noisy_gd"): {"steps": 20, "epsilon": 1e6},
     ("method", "safe"): {"steps": 3},
+    ("method", "uer"): {"memory": 20, "learning_rate": 0.02},
     ("method", "soup"): {"shards": 2, "epochs": 1},
     ("method", "s3t"): {"shards": 2, "slices": 2, "orders": 1, "epochs": 1},
     ("method", "tar"): {"safeguard_epochs": 1, "step": TamperResistance(attack_steps=4, rates=(1e-4, 1e-3))},

@@ -1,6 +1,7 @@
 """Pure functions, tensors in, tensors out, one published formula each."""
 
 from lethe.losses.adjusted_targets import ceu, undial
+from lethe.losses.angles import cosine_logits, cosines
 from lethe.losses.divergence import js_divergence, kl_divergence, soft_cross_entropy
 from lethe.losses.f_divergence import F_DIVERGENCES, FDivergence, flat
 from lethe.losses.feature_targets import (
@@ -31,6 +32,8 @@ __all__ = [
     "control_vector",
     "correct_logit",
     "cosine_distance",
+    "cosine_logits",
+    "cosines",
     "dpo",
     "entropy",
     "flat",

@@ -1,0 +1,298 @@
+"""UER: learn a stream of classes with a small memory, new examples by their angle and remembered ones in full."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lethe.errors import ConfigurationError, Diverged, InputError
+from lethe.examples import Batch, Examples
+from lethe.losses import cosine_logits
+from lethe.methods.base import settings
+from lethe.methods.exact.chains import Spent, Weights, with_weights
+from lethe.methods.exact.ledger import Ledger
+from lethe.methods.exact.service import Deletable, Deletion, Service
+from lethe.methods.exact.sharded import WEIGHTS, classes_gone
+from lethe.methods.streaming.reservoir import Reservoir
+from lethe.models import fingerprint, tensors
+from lethe.pool import Pool
+from lethe.run import Run
+from lethe.store import digest
+from lethe.tasks import Classification, Task, as_classification
+
+Logits = Literal["cosine", "dot"]
+MEMORY, SEEN, KNOWN = "lesson/memory", "lesson/seen", "lesson/known"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UER(Deletable):
+    """UER: online continual learning whose newest classes do not win by their length.
+
+    The classes arrive lesson by lesson, every example once. Each step takes a batch of the lesson and a batch of the
+    memory, L = CE(cos θ / τ; current) + CE(h · w; replayed), both over the classes met so far: the logits of new
+    examples are read by their angle alone, so that to first order they lengthen neither features nor prototypes, and
+    those of remembered ones in full. Then the batch is offered to the memory, a reservoir. What predicts is
+    argmax h · w. The last layer has no bias (it is held at 0), and there is no weight decay: both would break the first
+    claim.
+
+    A deletion begins again with the weights and the memory before the first lesson that held one of the examples: what
+    predicts afterwards is, bit for bit, what learning without them gives.
+
+    Args:
+        classes_per_lesson: classes that arrive together, in the order of their numbers.
+        memory: examples the memory holds.
+        batch_size: new examples a step.
+        replay_size: remembered examples a step.
+        learning_rate: step size of SGD.
+        temperature: τ of the cosine logits.
+        current: logits that new examples are trained on: `cosine` (UER), or `dot`, which with `dot` below is experience
+            replay (ER), the usual baseline.
+        replayed: logits of remembered examples: `dot` (UER), or `cosine`.
+        start: `fresh` draws new weights; `given` begins with the model as it is, which must never have seen the
+            examples.
+
+    Raises:
+        InputError: the head is not linear.
+
+    Source: Lin et al. 2023, UER, arXiv:2309.04081; its release holds no code: equal weights of both losses, prediction
+    by h · w and the settings follow the same group's PCR, arXiv:2304.04408.
+    """
+
+    tasks: ClassVar[tuple[type[Task], ...]] = (Classification,)
+    intent: ClassVar[str] = "bias"
+
+    classes_per_lesson: int = 2
+    memory: int = 200
+    batch_size: int = 10
+    replay_size: int = 10
+    learning_rate: float = 0.1
+    temperature: float = 0.09
+    current: Logits = "cosine"
+    replayed: Logits = "dot"
+    start: Literal["fresh", "given"] = "fresh"
+
+    def check(self) -> None:
+        """Raise ConfigurationError where a number is out of range."""
+        for name in ("classes_per_lesson", "batch_size", "replay_size"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.memory < 0:
+            raise ConfigurationError(f"memory must not be negative, not {self.memory}; 0 remembers nothing")
+        for name in ("learning_rate", "temperature"):
+            if getattr(self, name) <= 0:
+                raise ConfigurationError(f"{name} must be above 0, not {getattr(self, name)}")
+
+    def fit(
+        self,
+        base: nn.Module,
+        task: Task,
+        examples: Examples,
+        *,
+        run: Run | None = None,
+        folder: Path | None = None,
+        pool: Pool | None = None,
+    ) -> UerService:
+        """Learn the examples lesson by lesson, and return the service; lessons do not part, so no pool is used."""
+        self.check()
+        run = run or Run()
+        known = as_classification(task, "uer")
+        known.check(examples, "examples")
+        head = known.head(base)
+        if not isinstance(head, nn.Linear):
+            raise InputError(f"the head is a {type(head).__name__}, and uer reads a linear one; name another head")
+        facts = {"system": settings(self), "seed": run.seed, "base": fingerprint(base)}
+        ledger = Ledger.opened(examples, folder, facts)
+        beginning = known.fresh(base, run.key("uer") % 2**31) if self.start == "fresh" else base
+        service = UerService(self, beginning, known, ledger, run, Weights(folder / WEIGHTS if folder else None))
+        service.settle()
+        return service
+
+    def logits(self, kind: Logits, features: Tensor, prototypes: Tensor) -> Tensor:
+        """Return the logits [B, C] of one kind, from features [B, D] and prototypes [C, D]."""
+        return cosine_logits(features, prototypes, self.temperature) if kind == "cosine" else features @ prototypes.T
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What arrives together.
+
+    Attributes:
+        classes: the classes it brings.
+        ids: its examples, in the order they are met.
+        key: what its outcome is kept under; it depends on all examples up to its end and on nothing else.
+    """
+
+    classes: tuple[int, ...]
+    ids: tuple[str, ...]
+    key: str
+
+
+class UerService(Service):
+    """The service: weights, memory and classes met, after every lesson."""
+
+    def __init__(
+        self, system: UER, base: nn.Module, task: Classification, ledger: Ledger, run: Run, weights: Weights
+    ) -> None:
+        self._system, self._task, self._ledger = system, task, ledger
+        self._run, self._weights = run, weights
+        self._base = _without_bias(base, task)
+        self._places = {name: place for place, name in enumerate(ledger.ids)}
+        self.trained = Spent()
+
+    @property
+    def task(self) -> Classification:
+        """How its models are fed and read."""
+        return self._task
+
+    @property
+    def live(self) -> tuple[str, ...]:
+        """The ids it still rests on."""
+        return self._ledger.live
+
+    @property
+    def lessons(self) -> tuple[Lesson, ...]:
+        """The lessons that have examples, in their order."""
+        return self._lessons(self.live)
+
+    def settle(self) -> None:
+        """Learn the lessons whose outcome is missing, and erase what belongs to none."""
+        with self._ledger.request():
+            self.trained = self._learn_all(self.lessons)
+            self._ledger.write()
+            self._keep_only(self.lessons)
+
+    def delete(self, ids: Sequence[str]) -> Deletion:
+        """Learn again from the first lesson that held one of the examples; erase what saw them."""
+        ids, start = tuple(ids), time.perf_counter()
+        with self._ledger.request():
+            self._ledger.check(ids)
+            gone = set(ids)
+            left = tuple(name for name in self.live if name not in gone)
+            lessons = self._lessons(left)
+            spent = self._learn_all(lessons)
+            # From here on the request counts; what it replaces may go.
+            self._ledger.write(ids)
+            self._keep_only(lessons)
+        notes = tuple(classes_gone(self._task, self._ledger.examples, gone, left))
+        return Deletion(ids, time.perf_counter() - start, spent.steps, spent.examples, notes)
+
+    def model(self) -> nn.Module:
+        """Return what predicts after the last lesson."""
+        return self.after(len(self.lessons) - 1)
+
+    def after(self, lesson: int) -> nn.Module:
+        """Return what predicts after that lesson, counted from 0."""
+        return self._restored(self.lessons[lesson])
+
+    def remembered(self) -> tuple[str, ...]:
+        """Return the ids in the memory after the last lesson."""
+        places = self._weights[self.lessons[-1].key][MEMORY].tolist()
+        return tuple(self._ledger.ids[place] for place in places)
+
+    def _lessons(self, live: Sequence[str]) -> tuple[Lesson, ...]:
+        order = sorted(live, key=lambda name: hashlib.sha256(f"{self._run.seed}/{name}".encode()).digest())
+        labels = dict(zip(live, self._ledger.examples.select(live).tensor(self._task.label).tolist(), strict=True))
+        size, key, found = self._system.classes_per_lesson, "", list[Lesson]()
+        for first in range(0, self._task.classes, size):
+            classes = tuple(range(first, min(first + size, self._task.classes)))
+            ids = tuple(name for name in order if labels[name] in classes)
+            if ids:
+                key = digest([key, ids])
+                found.append(Lesson(classes, ids, f"lesson-{first}-{key[:24]}"))
+        return tuple(found)
+
+    def _learn_all(self, lessons: Sequence[Lesson]) -> Spent:
+        spent, before = Spent(), None
+        with self._run.progress.bar("lessons", len(lessons)) as bar:
+            for lesson in lessons:
+                if lesson.key not in self._weights:
+                    spent += self._learn(lesson, before)
+                before = lesson
+                bar.advance()
+        self._run.cost.steps += spent.steps
+        self._run.cost.examples += spent.examples
+        return spent
+
+    def _learn(self, lesson: Lesson, before: Lesson | None) -> Spent:
+        """Learn one lesson from the outcome of the one before, and keep its own."""
+        model = self._restored(before).to(self._run.device).train()
+        memory, known = self._memory(before)
+        head = self._task.head(model)
+        assert isinstance(head, nn.Linear)
+        moving = [weight for weight in model.parameters() if weight is not head.bias and weight.requires_grad]
+        optimizer = torch.optim.SGD(moving, lr=self._system.learning_rate)
+        steps = examples = 0
+        # Dropout draws from the global generator.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self._run.key("uer", *lesson.classes) % 2**63)
+            for batch, replayed in self._batches(lesson, memory):
+                self._run.interrupt_point()
+                known[self._task.labels(batch).cpu()] = True
+                loss = self._loss(model, head.weight, batch, known, self._system.current)
+                if replayed is not None:
+                    loss = loss + self._loss(model, head.weight, replayed, known, self._system.replayed)
+                if not math.isfinite(loss.item()):
+                    raise Diverged(f"learning is no longer finite at step {steps}; lower the learning rate")
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                steps, examples = steps + 1, examples + len(batch) + (len(replayed) if replayed is not None else 0)
+        outcome = {name: value.detach().cpu().clone() for name, value in tensors(model).items()}
+        stored = {MEMORY: torch.tensor(memory.members, dtype=torch.long), SEEN: torch.tensor(memory.seen), KNOWN: known}
+        self._weights.keep(lesson.key, {**outcome, **stored})
+        return Spent(steps, examples, 1)
+
+    def _batches(self, lesson: Lesson, memory: Reservoir) -> Iterator[tuple[Batch, Batch | None]]:
+        """Yield each batch with one of the memory, none where that is empty; the memory is offered it afterwards."""
+        generator = self._run.generator("uer memory", *lesson.classes)
+        size = self._system.batch_size
+        for first in range(0, len(lesson.ids), size):
+            ids = lesson.ids[first : first + size]
+            past = [self._ledger.ids[place] for place in memory.drawn(self._system.replay_size, generator)]
+            yield self._batch(ids), self._batch(past) if past else None
+            for name in ids:
+                memory.offer(self._places[name], generator)
+
+    def _batch(self, ids: Sequence[str]) -> Batch:
+        examples = self._ledger.examples
+        return examples.batch(torch.tensor([examples.position[name] for name in ids])).to(self._run.device)
+
+    def _loss(self, model: nn.Module, prototypes: Tensor, batch: Batch, known: Tensor, kind: Logits) -> Tensor:
+        """Return the cross-entropy over the classes met so far; each batch is forwarded apart, with its own norms."""
+        features = self._task.features(model, batch)
+        logits = self._system.logits(kind, features, prototypes)
+        met = logits.masked_fill(~known.to(logits.device), -math.inf)
+        return F.cross_entropy(met, self._task.labels(batch))
+
+    def _restored(self, lesson: Lesson | None) -> nn.Module:
+        kept: Mapping[str, Tensor] = self._weights[lesson.key] if lesson is not None else {}
+        return with_weights(self._base, {n: v for n, v in kept.items() if n not in (MEMORY, SEEN, KNOWN)})
+
+    def _memory(self, lesson: Lesson | None) -> tuple[Reservoir, Tensor]:
+        """Return the memory after a lesson, and which classes were met, [C] bool."""
+        if lesson is None:
+            return Reservoir(self._system.memory), torch.zeros(self._task.classes, dtype=torch.bool)
+        kept = self._weights[lesson.key]
+        return Reservoir(self._system.memory, kept[MEMORY].tolist(), int(kept[SEEN])), kept[KNOWN].clone()
+
+    def _keep_only(self, lessons: Sequence[Lesson]) -> None:
+        self._weights.only([lesson.key for lesson in lessons])
+
+
+def _without_bias(base: nn.Module, task: Classification) -> nn.Module:
+    """Return a copy whose last layer has its bias at 0, so that its logits are dot products."""
+    model = with_weights(base, {})
+    bias = task.head(model).bias
+    if isinstance(bias, Tensor):
+        with torch.no_grad():
+            bias.zero_()
+    return model
