@@ -15,9 +15,18 @@ export function open(context, main) {
   // The embedding tells the table of examples when it knows where examples lie.
   context.changes = new EventTarget();
   const byClass = setting.classes.length ? [classes(context), matrix(context)] : [spread(context)];
-  const cards = [glance(context), ...byClass, embeddingCard(context), examplesCard(context), ...(setting.layers.length ? [layers(context)] : [])];
-  main.replaceChildren(h("h2", { class: "unseen" }, `Contrast: ${context.pair.map(({ name }) => name).join(" and ")}`),
-    h("p", { class: "quiet" }, setting.name, ": ", setting.rule), ...cards.map(({ element }) => element));
+  const cards = [
+    glance(context),
+    ...byClass,
+    embeddingCard(context),
+    examplesCard(context),
+    ...(setting.layers.length ? [layers(context)] : []),
+  ];
+  main.replaceChildren(
+    h("h2", { class: "unseen" }, `Contrast: ${context.pair.map(({ name }) => name).join(" and ")}`),
+    h("p", { class: "quiet" }, setting.name, ": ", setting.rule),
+    ...cards.map(({ element }) => element),
+  );
   cards.forEach(({ redraw }) => redraw());
   return { close: () => cards.forEach(({ close }) => close()) };
 }

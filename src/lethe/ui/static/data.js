@@ -48,11 +48,15 @@ export const modelView = (setting, model) =>
 
 /** `Embedding`. */
 export const embedding = (setting, model, method) =>
-  once("embedding", { setting, model, method }, () => there(bundle.embeddings[setting]?.[model]?.[method], `${method} of ${model}`));
+  once("embedding", { setting, model, method }, () =>
+    there(bundle.embeddings[setting]?.[model]?.[method], `${method} of ${model}`),
+  );
 
 /** The ways to draw features that are there for a model. */
 export function embeddingMethods(all, setting, model) {
-  return bundle ? all.filter(({ method }) => bundle.embeddings[setting]?.[model]?.[method]) : all.filter((one) => one.available);
+  return bundle
+    ? all.filter(({ method }) => bundle.embeddings[setting]?.[model]?.[method])
+    : all.filter((one) => one.available);
 }
 
 /** `Example` of each row, as a map. */
@@ -63,8 +67,11 @@ export const predictions = (setting, model, rows) =>
   byRow("predictions", { setting, model }, rows, () => bundle.predictions[setting]?.[model] ?? {});
 
 async function byRow(path, parameters, rows, stored) {
-  if (bundle) return new Map(rows.filter((row) => stored()[row]).map((row) => [row, stored()[row]]));
-  if (!rows.length) return new Map();
-  const list = await once(path, { ...parameters, rows: rows.join(",") });
+  const { inspectable } = await settingView(parameters.setting);
+  const there = inspectable && new Set(inspectable);
+  const asked = there ? rows.filter((row) => there.has(row)) : rows;
+  if (bundle) return new Map(asked.filter((row) => stored()[row]).map((row) => [row, stored()[row]]));
+  if (!asked.length) return new Map();
+  const list = await once(path, { ...parameters, rows: asked.join(",") });
   return new Map(list.map((one) => [one.row, one]));
 }

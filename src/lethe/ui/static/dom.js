@@ -31,21 +31,33 @@ export function announce(text) {
 export function everyFrame(action) {
   let waiting = null;
   return (...given) => {
-    if (waiting === null) requestAnimationFrame(() => { const now = waiting; waiting = null; action(...now); });
+    if (waiting === null)
+      requestAnimationFrame(() => {
+        const now = waiting;
+        waiting = null;
+        action(...now);
+      });
     waiting = given;
   };
 }
 
 /** A labelled select: options are `[value, text]`. */
 export function choice(label, options, value, onChange) {
-  const select = h("select", { onchange: (event) => onChange(event.target.value) },
-    options.map(([key, text]) => h("option", { value: key }, text)));
+  const select = h(
+    "select",
+    { onchange: (event) => onChange(event.target.value) },
+    options.map(([key, text]) => h("option", { value: key }, text)),
+  );
   select.value = value;
   return h("label", { class: "field" }, h("span", {}, label), select);
 }
 
 /** A labelled checkbox. */
 export function tick(label, checked, onChange) {
-  return h("label", { class: "tick" },
-    h("input", { type: "checkbox", checked, onchange: (event) => onChange(event.target.checked) }), label);
+  return h(
+    "label",
+    { class: "tick" },
+    h("input", { type: "checkbox", checked, onchange: (event) => onChange(event.target.checked) }),
+    label,
+  );
 }

@@ -10,13 +10,17 @@ export const measure = (setting) => (setting.classes.length ? "truth" : "probabi
 /** What a model predicts of a row, in a few words. */
 export function said({ setting }, { view }, row) {
   const likely = shown(view.columns[measure(setting)][row], "%");
-  return setting.classes.length ? `${setting.classes[view.columns.prediction[row]]}, label ${likely}` : `${likely}, truth ratio ${shown(view.columns.truth_ratio?.[row])}`;
+  return setting.classes.length
+    ? `${setting.classes[view.columns.prediction[row]]}, label ${likely}`
+    : `${likely}, truth ratio ${shown(view.columns.truth_ratio?.[row])}`;
 }
 
 /** The picture of an example, small; nothing where it has none. */
 export function thumbnail(example, size = 28) {
   // Only pictures that are part of the answer: an address of another host would tell it who looks at what.
-  return example?.image.startsWith("data:image/png;") ? h("img", { src: example.image, alt: "", width: size, height: size, class: "pixels" }) : null;
+  return example?.image.startsWith("data:image/png;")
+    ? h("img", { src: example.image, alt: "", width: size, height: size, class: "pixels" })
+    : null;
 }
 
 /** The beginning of a prompt. */
@@ -27,17 +31,26 @@ export function excerpt(example) {
 /** Tells what stands under the pointer. */
 export async function hoverText(context, row, place) {
   const { setting, pair } = context;
-  const turn = place.turn = (place.turn ?? 0) + 1;
-  const words = [`${setting.ids[row]} (${setting.sets[setting.set_of[row]]}${setting.classes.length ? `, label ${setting.classes[setting.labels[row]]}` : ""})`, ...pair.map((model) => `${model.kind.toUpperCase()}: ${said(context, model, row)}`)].join(" · ");
+  const turn = (place.turn = (place.turn ?? 0) + 1);
+  const words = [
+    `${setting.ids[row]} (${setting.sets[setting.set_of[row]]}${setting.classes.length ? `, label ${setting.classes[setting.labels[row]]}` : ""})`,
+    ...pair.map((model) => `${model.kind.toUpperCase()}: ${said(context, model, row)}`),
+  ].join(" · ");
   place.replaceChildren(words);
   await new Promise((resolve) => setTimeout(resolve, 120));
   if (turn !== place.turn) return;
   const found = (await examples(setting.id, [row]).catch(() => new Map())).get(row);
-  if (turn === place.turn && found) place.replaceChildren(...[thumbnail(found, 40), h("span", {}, words, found.prompt ? ` · ${excerpt(found)}` : "")].filter(Boolean));
+  if (turn === place.turn && found)
+    place.replaceChildren(
+      ...[thumbnail(found, 40), h("span", {}, words, found.prompt ? ` · ${excerpt(found)}` : "")].filter(Boolean),
+    );
 }
 
 /** Examples and predictions of one row, for the inspector. */
 export async function inspected({ setting, shown: models }, row) {
-  const [example, ...made] = await Promise.all([examples(setting.id, [row]), ...models.map(({ id }) => predictions(setting.id, id, [row]))]);
+  const [example, ...made] = await Promise.all([
+    examples(setting.id, [row]),
+    ...models.map(({ id }) => predictions(setting.id, id, [row])),
+  ]);
   return { example: example.get(row), predictions: made.map((one) => one.get(row)) };
 }

@@ -4,7 +4,7 @@ import * as attack from "lethe/attack.js";
 import * as contrast from "lethe/contrast.js";
 import { modelView, overview, settingView } from "lethe/data.js";
 import { announce, h } from "lethe/dom.js";
-import { chosen, pairBar } from "lethe/pair.js";
+import { chosen, label, pairBar } from "lethe/pair.js";
 import * as screen from "lethe/screen.js";
 import { get, href, watch } from "lethe/state.js";
 
@@ -18,10 +18,24 @@ function header(all) {
   const page = PAGES[get("page")] ? get("page") : "screen";
   document.title = `${PAGES[page][0]} · ${all.title} · lethe comparator`;
   document.getElementById("top").replaceChildren(
-    h("div", { class: "brand" }, h("h1", {}, h("span", { class: "quiet" }, "lethe comparator "), all.title),
-      h("nav", { "aria-label": "Steps" }, Object.entries(PAGES).map(([key, [title]], at) =>
-        h("a", { href: href({ page: key, at: "" }), "aria-current": key === page ? "page" : null }, `${at + 1} ${title}`)))),
-    pairBar(all));
+    h(
+      "div",
+      { class: "brand" },
+      h("h1", {}, h("span", { class: "quiet" }, "lethe comparator "), all.title),
+      h(
+        "nav",
+        { "aria-label": "Steps" },
+        Object.entries(PAGES).map(([key, [title]], at) =>
+          h(
+            "a",
+            { href: href({ page: key, at: "" }), "aria-current": key === page ? "page" : null },
+            `${at + 1} ${title}`,
+          ),
+        ),
+      ),
+    ),
+    pairBar(all),
+  );
 }
 
 /** What the pages of two models need: the setting, and the views of A, B, gold and the original. */
@@ -33,10 +47,25 @@ async function compared(all) {
   const gold = view.gold && there(view.gold) ? view.gold : null;
   const ids = { a: a.id, b: b.id, gold, original: there("original") ? "original" : null };
   const views = await Promise.all(Object.values(ids).map((id) => id && modelView(setting.id, id)));
-  const name = (id) => models.find((model) => model.id === id).name;
-  const shown = Object.keys(ids).map((kind, at) => ({ kind, view: views[at], id: ids[kind] })).filter(({ view: one }) => one)
-    .map((one) => ({ ...one, name: one.kind === "a" || one.kind === "b" ? `${one.kind.toUpperCase()} ${name(one.id)}` : name(one.id) }));
-  return { overview: all, setting: view, shown, pair: shown.slice(0, 2), gold: shown.find(({ kind }) => kind === "gold") };
+  const name = (id) =>
+    label(
+      models.find((model) => model.id === id),
+      models,
+    );
+  const shown = Object.keys(ids)
+    .map((kind, at) => ({ kind, view: views[at], id: ids[kind] }))
+    .filter(({ view: one }) => one)
+    .map((one) => ({
+      ...one,
+      name: one.kind === "a" || one.kind === "b" ? `${one.kind.toUpperCase()} ${name(one.id)}` : name(one.id),
+    }));
+  return {
+    overview: all,
+    setting: view,
+    shown,
+    pair: shown.slice(0, 2),
+    gold: shown.find(({ kind }) => kind === "gold"),
+  };
 }
 
 async function show(all) {
@@ -74,9 +103,13 @@ function failed(error) {
 async function start() {
   try {
     const all = await overview();
-    if (all.version !== VERSION) throw new Error(`These data are of version ${all.version}, and this page reads ${VERSION}: make them again with the same lethe.`);
+    if (all.version !== VERSION)
+      throw new Error(
+        `These data are of version ${all.version}, and this page reads ${VERSION}: make them again with the same lethe.`,
+      );
     watch(["page", "setting", "a", "b"], (changed) => {
-      if (get("page") === "screen" && !changed.has("page")) header(all); else show(all);
+      if (get("page") === "screen" && !changed.has("page")) header(all);
+      else show(all);
       if (changed.has("page")) announce(document.title);
     });
     watch(["at"], landed);

@@ -33,14 +33,20 @@ export function ticks(low, high, count = 5) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((size) => size >= rough) ?? 10 * power;
   const found = [];
-  for (let at = Math.ceil(low / step - 1e-9) * step; at <= high + step * 1e-6; at += step) found.push(Number(at.toPrecision(12)));
+  for (let at = Math.ceil(low / step - 1e-9) * step; at <= high + step * 1e-6; at += step)
+    found.push(Number(at.toPrecision(12)));
   return found;
 }
 
 /** Least and largest of what is there; a little apart where they are equal. */
 export function extent(values) {
-  let low = Infinity, high = -Infinity;
-  for (const value of values) if (value !== null && value !== undefined) { if (value < low) low = value; if (value > high) high = value; }
+  let low = Infinity,
+    high = -Infinity;
+  for (const value of values)
+    if (value !== null && value !== undefined) {
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
   if (low > high) return [0, 1];
   return low === high ? [low - 0.5, high + 0.5] : [low, high];
 }
@@ -61,10 +67,12 @@ export function scale([low, high], [from, to]) {
 
 /** How many of the sorted values are at least the threshold, allowing for the rounding of steps. */
 export function atLeast(sorted, threshold) {
-  let low = 0, high = sorted.length;
+  let low = 0,
+    high = sorted.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (sorted[middle] >= threshold - 1e-9) high = middle; else low = middle + 1;
+    if (sorted[middle] >= threshold - 1e-9) high = middle;
+    else low = middle + 1;
   }
   return sorted.length - low;
 }

@@ -1,136 +1,301 @@
-/** One plane of features, drawn by plotly.js in WebGL so that tens of thousands of points pan and zoom at once. */
+/** One plane of features that one can pan, zoom and pick in, with the pointer or the keyboard. */
 
-import { h } from "lethe/dom.js";
+import { everyFrame, h, s } from "lethe/dom.js";
+import { extent } from "lethe/numbers.js";
 import { shape, shapeText } from "lethe/picking.js";
+import { colours, paint, vector } from "lethe/points.js";
 import { get, set } from "lethe/state.js";
 
-const TEN = ["#2563eb", "#d97706", "#0f8a7e", "#dc2626", "#7c3aed", "#8a5a2b", "#db2777", "#64748b", "#7a8f0a", "#0891b2"];
-const MOVES = 3000;
+const HEIGHT = 400,
+  REACH = 12,
+  SETTLE = 250;
+const MOVES = {
+  ArrowLeft: [-0.1, 0, 1],
+  ArrowRight: [0.1, 0, 1],
+  ArrowUp: [0, 0.1, 1],
+  ArrowDown: [0, -0.1, 1],
+  "+": [0, 0, 0.8],
+  "=": [0, 0, 0.8],
+  "-": [0, 0, 1.25],
+};
 
-function colours(setting) {
-  const count = setting.classes.length || setting.sets.length;
-  return count <= 10 ? TEN.slice(0, count) : Array.from({ length: count }, (_, k) => `hsl(${Math.round(k * 137.5) % 360}, 62%, ${45 + 12 * (k % 2)}%)`);
-}
-
-/** What the colours and marks mean. */
-export function colourKey(setting) {
-  const names = setting.classes.length ? setting.classes : setting.sets, all = colours(setting);
-  if (names.length > 20) return h("p", { class: "quiet" }, `Colour: one of ${names.length} predicted classes. ● kept or never seen, × to be forgotten.`);
-  const swatch = (at) => { const dot = h("span", { class: "swatch", "aria-hidden": "true" }); dot.style.background = all[at]; return dot; };
-  return h("ul", { class: "legend" }, names.map((name, at) => h("li", {}, swatch(at), name)), h("li", {}, "● kept or never seen"), h("li", {}, "× to be forgotten"));
-}
-
-/** A plane: `show` draws it, `ring` marks a row, `svg` is its picture. */
+/** A plane: `show` draws it, `ring` marks a row, `svg` is its picture; `hover`, `leave` are called as the pointer moves. */
 export class Plane {
   constructor({ setting }, model, { hover, leave }) {
     this.setting = setting;
     this.model = model;
     this.on = { hover, leave };
-    this.place = h("div", { class: "plane", tabindex: "0", role: "group", "aria-label": `Features of ${model.name}: arrows pan, plus and minus zoom, 0 shows all`, onkeydown: (event) => this.key(event) });
-    this.element = h("div", { class: "plane-box" }, h("h3", { class: `ink-${model.kind}` }, model.name), this.place);
-    this.drawn = null;
+    this.canvas = h("canvas", { height: HEIGHT });
+    this.over = s("svg", { class: "over", "aria-hidden": "true" });
+    this.place = h(
+      "div",
+      {
+        class: "plane",
+        tabindex: "0",
+        role: "group",
+        "aria-label": `Features of ${model.name}: arrows pan, plus and minus zoom, 0 shows all`,
+        onkeydown: (event) => this.key(event),
+      },
+      this.canvas,
+      this.over,
+    );
+    const zoom = (text, label, factor) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: "quiet-button",
+          "aria-label": `${label}, ${model.name}`,
+          onclick: () => (factor ? this.zoom(factor) : this.reset()),
+        },
+        text,
+      );
+    this.element = h(
+      "div",
+      { class: "plane-box" },
+      h(
+        "div",
+        { class: "card-head" },
+        h("h3", { class: `ink-${model.kind}` }, model.name),
+        h("div", {}, zoom("+", "Zoom in", 0.7), zoom("−", "Zoom out", 1.4), zoom("All", "Show all", 0)),
+      ),
+      this.place,
+    );
+    this.redraw = everyFrame(() => this.draw());
+    this.listen();
+    this.sizes = new ResizeObserver(() => this.redraw());
+    this.sizes.observe(this.place);
   }
 
-  async show(library, found, test, within) {
-    this.library = library;
+  show(found, test, within) {
+    const { setting, model } = this,
+      asked = get(`z${model.kind}`);
+    const same = found === this.found && asked === this.asked;
     this.found = found;
-    const first = this.drawn === null;
-    const traces = [this.points(false, test, within), this.points(true, test, within), this.moves(test), { type: "scatter", mode: "markers", x: [null], y: [null], hoverinfo: "skip", marker: { symbol: "circle-open", size: 16, color: this.ink("--ink"), line: { width: 2.5 } } }];
-    await library.react(this.place, traces, this.layout(), { displayModeBar: false, scrollZoom: true, doubleClick: "reset", responsive: true });
-    this.drawn = found;
-    if (first) this.listen();
+    this.asked = asked;
+    this.points = found.rows.map((row, at) => ({
+      row,
+      x: found.x[at],
+      y: found.y[at],
+      forget: setting.sets[setting.set_of[row]] === "forget",
+      seen: test(row) && (!within || within.has(row)),
+      colour: setting.classes.length ? model.view.columns.prediction[row] : setting.set_of[row],
+      from: found.from_x.length ? [found.from_x[at], found.from_y[at]] : null,
+    }));
+    const zoom = asked.split("~").map(Number);
+    if (!same)
+      this.view =
+        zoom.length === 4 && zoom.every(Number.isFinite) ? { x: zoom.slice(0, 2), y: zoom.slice(2) } : this.whole();
+    this.redraw();
   }
 
-  points(forgotten, test, within) {
-    const { setting, found, model } = this, palette = colours(setting);
-    const at = found.rows.flatMap((row, index) => ((setting.sets[setting.set_of[row]] === "forget") === forgotten ? [index] : []));
-    const colour = at.map((index) => (setting.classes.length ? model.view.columns.prediction[found.rows[index]] : setting.set_of[found.rows[index]]));
-    const seen = at.map((index) => test(found.rows[index]) && (!within || within.has(found.rows[index])));
-    const all = seen.every(Boolean), size = found.rows.length > 10000 ? 3 : 6;
+  whole() {
+    const roomy = ([low, high]) => [low - 0.05 * (high - low), high + 0.05 * (high - low)];
+    return { x: roomy(extent(this.found.x)), y: roomy(extent(this.found.y)) };
+  }
+
+  /** Where a place of the plane lies on the screen. */
+  at(x, y) {
+    const { clientWidth: width } = this.place,
+      { view } = this;
+    return [
+      ((x - view.x[0]) / (view.x[1] - view.x[0])) * width,
+      HEIGHT - ((y - view.y[0]) / (view.y[1] - view.y[0])) * HEIGHT,
+    ];
+  }
+
+  /** Which place of the plane lies there on the screen. */
+  back([left, top]) {
+    const { clientWidth: width } = this.place,
+      { view } = this;
+    return [
+      view.x[0] + (left / width) * (view.x[1] - view.x[0]),
+      view.y[0] + ((HEIGHT - top) / HEIGHT) * (view.y[1] - view.y[0]),
+    ];
+  }
+
+  scene() {
     return {
-      type: "scattergl", mode: "markers", hoverinfo: "none", x: at.map((index) => found.x[index]), y: at.map((index) => found.y[index]), customdata: at.map((index) => found.rows[index]),
-      marker: { symbol: forgotten ? "x" : "circle", size: forgotten ? size + 2 : size, opacity: 0.8, color: colour, cmin: -0.5, cmax: palette.length - 0.5, showscale: false, colorscale: palette.length === 1 ? [[0, palette[0]], [1, palette[0]]] : steps(palette) },
-      selectedpoints: all ? null : seen.flatMap((one, index) => (one ? [index] : [])), unselected: { marker: { opacity: 0.06 } }, selected: { marker: { opacity: 0.95 } },
+      points: this.points,
+      at: (x, y) => this.at(x, y),
+      palette: colours(this.setting),
+      moves: get("moves") === "1",
+      width: this.place.clientWidth,
+      height: HEIGHT,
     };
   }
 
-  /** Lines from where the original put the forget examples to where this model puts them. */
-  moves(test) {
-    const { setting, found } = this, x = [], y = [];
-    if (get("moves") === "1" && found.from_x.length) {
-      const at = found.rows.flatMap((row, index) => (setting.sets[setting.set_of[row]] === "forget" && test(row) ? [index] : [])).slice(0, MOVES);
-      for (const index of at) { x.push(found.from_x[index], found.x[index], null); y.push(found.from_y[index], found.y[index], null); }
-    }
-    return { type: "scattergl", mode: "lines", x, y, hoverinfo: "skip", line: { width: 1, color: this.ink("--quiet") }, opacity: 0.5 };
+  draw() {
+    if (!this.points || !this.place.clientWidth) return;
+    paint(this.canvas, this.scene());
+    this.mark();
   }
 
-  layout() {
-    const axis = { showticklabels: false, zeroline: false, gridcolor: this.ink("--rule"), linecolor: this.ink("--rule"), mirror: true, showline: true, ...{} };
-    const zoom = get(`z${this.model.kind}`).split("~").map(Number);
-    const ranges = zoom.length === 4 ? [{ range: zoom.slice(0, 2), autorange: false }, { range: zoom.slice(2), autorange: false }] : [{ autorange: true }, { autorange: true }];
-    const drawn = shape();
-    return {
-      margin: { l: 6, r: 6, t: 6, b: 6 }, height: 400, showlegend: false, dragmode: get("drag", "pan"), hovermode: "closest", hoverdistance: 12,
-      paper_bgcolor: this.ink("--card"), plot_bgcolor: this.ink("--page"), xaxis: { ...axis, ...ranges[0] }, yaxis: { ...axis, ...ranges[1] },
-      selections: [], shapes: drawn?.of === this.model.kind ? [{ type: "path", path: `M${drawn.corners.map(([x, y]) => `${x},${y}`).join("L")}Z`, line: { color: this.ink("--ink"), width: 1.5, dash: "dot" } }] : [],
-      uirevision: false,
-    };
-  }
-
-  listen() {
-    this.place.on("plotly_hover", ({ points: [point] }) => { if (point.customdata !== undefined) this.on.hover(point.customdata); });
-    this.place.on("plotly_unhover", () => this.on.leave());
-    this.place.on("plotly_click", ({ points: [point] }) => { if (point.customdata !== undefined) set({ row: String(point.customdata) }); });
-    this.place.on("plotly_selected", (event) => {
-      if (!event?.lassoPoints && !event?.range) return;
-      const { x, y } = event.lassoPoints ?? { x: [0, 1, 1, 0].map((at) => event.range.x[at]), y: [0, 0, 1, 1].map((at) => event.range.y[at]) };
-      set({ sel: shapeText(this.model.kind, x.map((at, index) => [at, y[index]])) });
-    });
-    this.place.on("plotly_deselect", () => set({ sel: "" }));
-    this.place.on("plotly_relayout", (change) => {
-      if (Object.keys(change).some((key) => key.includes("autorange"))) set({ [`z${this.model.kind}`]: "" }, { replace: true });
-      else if (Object.keys(change).some((key) => key.includes("axis.range"))) this.remember();
-    });
-  }
-
-  remember() {
-    const { xaxis, yaxis } = this.place.layout;
-    set({ [`z${this.model.kind}`]: [...xaxis.range, ...yaxis.range].map((at) => Number(at.toPrecision(5))).join("~") }, { replace: true });
+  /** What lies over the points: the shape that was drawn, and the ring. */
+  mark() {
+    const { clientWidth: width } = this.place,
+      drawn = shape();
+    const line = this.drawing ?? (drawn?.of === this.model.kind ? drawn.corners.map(([x, y]) => this.at(x, y)) : null);
+    const point = this.ringed === null ? null : this.points.find(({ row }) => row === this.ringed);
+    const [x, y] = point ? this.at(point.x, point.y) : [0, 0];
+    this.over.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+    this.over.replaceChildren(
+      ...[
+        line &&
+          s("path", {
+            class: "lasso",
+            d: `M${line.map((corner) => corner.map((at) => at.toFixed(1)).join(" ")).join("L")}Z`,
+          }),
+        point && s("circle", { class: "ring", cx: x, cy: y, r: 8 }),
+      ].filter(Boolean),
+    );
   }
 
   /** Marks a row with a ring; null takes it away. */
   ring(row) {
-    if (!this.drawn) return;
-    const at = row === null ? -1 : this.drawn.rows.indexOf(row);
-    this.library.restyle(this.place, { x: [[at < 0 ? null : this.drawn.x[at]]], y: [[at < 0 ? null : this.drawn.y[at]]] }, [3]);
+    this.ringed = row;
+    if (this.points) this.mark();
+  }
+
+  listen() {
+    const place = (event) => {
+      const box = this.place.getBoundingClientRect();
+      return [event.clientX - box.left, event.clientY - box.top];
+    };
+    this.place.addEventListener("pointerdown", (event) => {
+      this.held = { from: place(event), view: this.view, moved: false };
+      this.place.setPointerCapture(event.pointerId);
+    });
+    this.place.addEventListener("pointermove", (event) =>
+      this.held ? this.drag(place(event)) : this.point(place(event)),
+    );
+    this.place.addEventListener("pointerup", (event) => {
+      this.drop(place(event));
+    });
+    this.place.addEventListener("pointercancel", () => {
+      this.held = this.drawing = null;
+    });
+    this.place.addEventListener("pointerleave", () => {
+      if (!this.held) {
+        this.pointed = null;
+        this.on.leave();
+      }
+    });
+    this.place.addEventListener("dblclick", () => this.reset());
+    this.place.addEventListener(
+      "wheel",
+      (event) => {
+        // Scrolling the page over a plane must not zoom it by accident: it zooms when it has the focus, or with Ctrl.
+        if (document.activeElement !== this.place && !event.ctrlKey) return;
+        event.preventDefault();
+        this.zoom(1.0015 ** event.deltaY, this.back(place(event)));
+      },
+      { passive: false },
+    );
+  }
+
+  drag([left, top]) {
+    const { held } = this,
+      [x, y] = held.from;
+    held.moved ||= Math.hypot(left - x, top - y) > 3;
+    if (!held.moved) return;
+    const mode = get("drag", "pan");
+    if (mode === "pan") {
+      const across = ((left - x) / this.place.clientWidth) * (held.view.x[1] - held.view.x[0]),
+        up = ((top - y) / HEIGHT) * (held.view.y[1] - held.view.y[0]);
+      this.look({ x: held.view.x.map((at) => at - across), y: held.view.y.map((at) => at + up) });
+      return;
+    }
+    this.drawing =
+      mode === "lasso"
+        ? [...(this.drawing ?? [held.from]), [left, top]]
+        : [
+            [x, y],
+            [left, y],
+            [left, top],
+            [x, top],
+          ];
+    this.mark();
+  }
+
+  drop(where) {
+    const { held, drawing } = this;
+    this.held = this.drawing = null;
+    if (drawing)
+      set({
+        sel: shapeText(
+          this.model.kind,
+          drawing.map((corner) => this.back(corner)),
+        ),
+        "page-of": "",
+      });
+    else if (held && !held.moved && this.nearest(where)) set({ row: String(this.nearest(where).row) });
+  }
+
+  point(where) {
+    const found = this.nearest(where)?.row ?? null;
+    if (found === this.pointed) return;
+    this.pointed = found;
+    if (found === null) this.on.leave();
+    else this.on.hover(found);
+  }
+
+  nearest([left, top]) {
+    let best = null,
+      least = REACH ** 2;
+    for (const point of this.points ?? []) {
+      if (!point.seen) continue;
+      const [x, y] = this.at(point.x, point.y),
+        far = (x - left) ** 2 + (y - top) ** 2;
+      if (far < least) {
+        least = far;
+        best = point;
+      }
+    }
+    return best;
+  }
+
+  look(view) {
+    this.view = view;
+    this.redraw();
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => {
+      this.asked = [...view.x, ...view.y].map((at) => Number(at.toPrecision(5))).join("~");
+      set({ [`z${this.model.kind}`]: this.asked }, { replace: true });
+    }, SETTLE);
+  }
+
+  zoom(factor, [x, y] = [(this.view.x[0] + this.view.x[1]) / 2, (this.view.y[0] + this.view.y[1]) / 2]) {
+    this.look({ x: this.view.x.map((at) => x + (at - x) * factor), y: this.view.y.map((at) => y + (at - y) * factor) });
+  }
+
+  reset() {
+    this.look(this.whole());
+    clearTimeout(this.settling);
+    this.asked = "";
+    set({ [`z${this.model.kind}`]: "" }, { replace: true });
   }
 
   key(event) {
-    const moves = { ArrowLeft: [-0.1, 0, 1], ArrowRight: [0.1, 0, 1], ArrowUp: [0, 0.1, 1], ArrowDown: [0, -0.1, 1], "+": [0, 0, 0.8], "=": [0, 0, 0.8], "-": [0, 0, 1.25] };
-    if (!this.drawn || (event.key !== "0" && !moves[event.key])) return;
+    if (!this.points || (event.key !== "0" && !MOVES[event.key])) return;
     event.preventDefault();
-    if (event.key === "0") { this.library.relayout(this.place, { "xaxis.autorange": true, "yaxis.autorange": true }); return; }
-    const [across, up, zoom] = moves[event.key];
-    const moved = ([low, high], share) => { const half = zoom * (high - low) / 2, middle = (low + high) / 2 + share * (high - low); return [middle - half, middle + half]; };
-    this.library.relayout(this.place, { "xaxis.range": moved(this.place.layout.xaxis.range, across), "yaxis.range": moved(this.place.layout.yaxis.range, up) });
+    if (event.key === "0") {
+      this.reset();
+      return;
+    }
+    const [across, up, factor] = MOVES[event.key],
+      { x, y } = this.view;
+    if (factor !== 1) this.zoom(factor);
+    else this.look({ x: x.map((at) => at + across * (x[1] - x[0])), y: y.map((at) => at + up * (y[1] - y[0])) });
   }
 
-  async svg() {
-    if (!this.drawn) throw new Error("The features are still loading");
-    const { clientWidth: width, clientHeight: height } = this.place;
-    const address = await this.library.toImage(this.place, { format: "svg", width, height });
-    return { text: decodeURIComponent(address.slice(address.indexOf(",") + 1)), width, height };
-  }
-
-  ink(name) {
-    return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  svg() {
+    if (!this.points) throw new Error("The features are still loading");
+    return vector(this.scene(), this.model.name);
   }
 
   close() {
-    if (this.drawn) this.library.purge(this.place);
+    clearTimeout(this.settling);
+    this.sizes.disconnect();
   }
-}
-
-function steps(palette) {
-  return palette.flatMap((colour, at) => [[at / palette.length, colour], [(at + 1) / palette.length, colour]]);
 }

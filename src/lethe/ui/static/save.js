@@ -1,7 +1,21 @@
 /** Saves what a view shows: as SVG, as PNG, and as data in CSV or JSON. */
 
-const STYLES = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity", "opacity", "font-family",
-  "font-size", "font-weight", "text-anchor", "dominant-baseline", "visibility", "paint-order"];
+const STYLES = [
+  "fill",
+  "fill-opacity",
+  "stroke",
+  "stroke-width",
+  "stroke-dasharray",
+  "stroke-opacity",
+  "opacity",
+  "font-family",
+  "font-size",
+  "font-weight",
+  "text-anchor",
+  "dominant-baseline",
+  "visibility",
+  "paint-order",
+];
 
 /** Hands a file to the browser. */
 export function download(name, content, type) {
@@ -24,7 +38,8 @@ export function standalone(svg) {
   });
   const page = getComputedStyle(document.documentElement).getPropertyValue("--page").trim();
   const back = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-  for (const [name, value] of Object.entries({ width: "100%", height: "100%", fill: page })) back.setAttribute(name, value);
+  for (const [name, value] of Object.entries({ width: "100%", height: "100%", fill: page }))
+    back.setAttribute(name, value);
   copy.prepend(back);
   copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   return new XMLSerializer().serializeToString(copy);
@@ -34,7 +49,8 @@ export function standalone(svg) {
 export function together(drawings) {
   if (drawings.length === 1) return drawings[0];
   const boxes = drawings.map((svg) => svg.getBoundingClientRect());
-  const left = Math.min(...boxes.map((box) => box.left)), top = Math.min(...boxes.map((box) => box.top));
+  const left = Math.min(...boxes.map((box) => box.left)),
+    top = Math.min(...boxes.map((box) => box.top));
   const whole = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   whole.setAttribute("width", Math.max(...boxes.map((box) => box.right)) - left);
   whole.setAttribute("height", Math.max(...boxes.map((box) => box.bottom)) - top);
@@ -52,7 +68,11 @@ export async function png(text, width, height) {
   const image = new Image();
   const address = URL.createObjectURL(new Blob([text], { type: "image/svg+xml" }));
   try {
-    await new Promise((resolve, reject) => { image.onload = resolve; image.onerror = () => reject(new Error("The drawing cannot be made a PNG")); image.src = address; });
+    await new Promise((resolve, reject) => {
+      image.onload = resolve;
+      image.onerror = () => reject(new Error("The drawing cannot be made a PNG"));
+      image.src = address;
+    });
     const canvas = document.createElement("canvas");
     canvas.width = 2 * width;
     canvas.height = 2 * height;
@@ -76,5 +96,9 @@ export function csv({ columns, rows }) {
 
 /** Rows as JSON, an object a row. */
 export function json({ columns, rows }) {
-  return JSON.stringify(rows.map((row) => Object.fromEntries(columns.map((name, at) => [name, row[at]]))), null, 1);
+  return JSON.stringify(
+    rows.map((row) => Object.fromEntries(columns.map((name, at) => [name, row[at]]))),
+    null,
+    1,
+  );
 }

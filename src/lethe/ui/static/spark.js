@@ -3,7 +3,8 @@
 import { s } from "lethe/dom.js";
 import { extent, scale, shown } from "lethe/numbers.js";
 
-const WIDTH = 84, HEIGHT = 22;
+const WIDTH = 84,
+  HEIGHT = 22;
 
 /** Draws a `Spark`; its ends are told to those who do not see it. */
 export function spark({ title, x, y, unit }) {
@@ -13,7 +14,16 @@ export function spark({ title, x, y, unit }) {
   const up = scale(extent(points.map(([, value]) => value)), [HEIGHT - 3, 3]);
   const [first, last] = [points[0], points.at(-1)];
   const words = `${title}: ${shown(first[1], unit)} to ${shown(last[1], unit)}`;
-  return s("svg", { class: "spark", width: WIDTH, height: HEIGHT, role: "img", "aria-label": words }, s("title", {}, words),
-    s("path", { class: "curve", d: points.map(([at, value], index) => `${index ? "L" : "M"}${across(at).toFixed(1)} ${up(value).toFixed(1)}`).join("") }),
-    s("circle", { class: "dot", cx: across(last[0]), cy: up(last[1]), r: 2 }));
+  return s(
+    "svg",
+    { class: "spark", width: WIDTH, height: HEIGHT, role: "img", "aria-label": words },
+    s("title", {}, words),
+    s("path", {
+      class: "curve",
+      d: points
+        .map(([at, value], index) => `${index ? "L" : "M"}${across(at).toFixed(1)} ${up(value).toFixed(1)}`)
+        .join(""),
+    }),
+    s("circle", { class: "dot", cx: across(last[0]), cy: up(last[1]), r: 2 }),
+  );
 }

@@ -10,7 +10,9 @@ function read() {
 
 function write(state) {
   const { page, ...rest } = state;
-  const query = new URLSearchParams(Object.entries(rest).filter(([, value]) => value !== "" && value !== undefined && value !== null));
+  const query = new URLSearchParams(
+    Object.entries(rest).filter(([, value]) => value !== "" && value !== undefined && value !== null),
+  );
   return `#${page}${query.size ? `?${query}` : ""}`;
 }
 
@@ -42,9 +44,12 @@ export function watch(keys, action) {
 function update() {
   const before = current;
   current = read();
-  const changed = new Set([...Object.keys(before), ...Object.keys(current)].filter((key) => before[key] !== current[key]));
+  const changed = new Set(
+    [...Object.keys(before), ...Object.keys(current)].filter((key) => before[key] !== current[key]),
+  );
   if (!changed.size) return;
-  for (const { keys, action } of [...watchers]) if (keys.some((key) => key === "*" || changed.has(key))) action(changed);
+  for (const { keys, action } of [...watchers])
+    if (keys.some((key) => key === "*" || changed.has(key))) action(changed);
 }
 
 addEventListener("hashchange", update);

@@ -10,7 +10,9 @@ export class Threshold {
     this.current = current;
     this.listeners = new Set();
     this.value = this.asked();
-    this.stop = watch(["t", "stat"], () => { if (this.asked() !== this.value) this.take(this.asked()); });
+    this.stop = watch(["t", "stat"], () => {
+      if (this.asked() !== this.value) this.take(this.asked());
+    });
   }
 
   asked() {
@@ -40,7 +42,16 @@ export class Threshold {
   /** Moves as keys ask: arrows by a step, page keys by five, Home and End to the ends. */
   key(event) {
     const { low, high, step } = this.current();
-    const to = { ArrowLeft: this.value - step, ArrowDown: this.value - step, ArrowRight: this.value + step, ArrowUp: this.value + step, PageDown: this.value - 5 * step, PageUp: this.value + 5 * step, Home: low, End: high }[event.key];
+    const to = {
+      ArrowLeft: this.value - step,
+      ArrowDown: this.value - step,
+      ArrowRight: this.value + step,
+      ArrowUp: this.value + step,
+      PageDown: this.value - 5 * step,
+      PageUp: this.value + 5 * step,
+      Home: low,
+      End: high,
+    }[event.key];
     if (to === undefined) return;
     event.preventDefault();
     this.move(to);
