@@ -20,11 +20,12 @@ from lethe.tasks import Classification
 from lethe.worlds.digits import Digits, load_digits
 
 TASK = Digits("random").task
+# At the default step size, 0.1, replay is less biased in this short stream: 11 points above UER, not 18, over 8 seeds.
 SETTINGS = {
-    "uer": UER(memory=100),
-    "er": UER(memory=100, current="dot"),
-    "swapped": UER(memory=100, current="dot", replayed="cosine"),
-    "nothing remembered": UER(memory=0, current="dot"),
+    "uer": UER(memory=100, learning_rate=0.03),
+    "er": UER(memory=100, learning_rate=0.03, current="dot"),
+    "swapped": UER(memory=100, learning_rate=0.03, current="dot", replayed="cosine"),
+    "nothing remembered": UER(memory=0, learning_rate=0.03, current="dot"),
 }
 
 

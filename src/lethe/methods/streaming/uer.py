@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from lethe.errors import ConfigurationError, Diverged, InputError
-from lethe.examples import Batch, Examples
+from lethe.errors import ConfigurationError, InputError
+from lethe.examples import Examples
 from lethe.losses import cosine_logits
 from lethe.methods.base import settings
 from lethe.methods.exact.chains import Spent, Weights, with_weights
 from lethe.methods.exact.ledger import Ledger
 from lethe.methods.exact.service import Deletable, Deletion, Service
 from lethe.methods.exact.sharded import WEIGHTS, classes_gone
+from lethe.methods.streaming.replay import Lesson, Replay, lessons_of
 from lethe.methods.streaming.reservoir import Reservoir
 from lethe.models import fingerprint, tensors
 from lethe.pool import Pool
 from lethe.run import Run
-from lethe.store import digest
 from lethe.tasks import Classification, Task, as_classification
 
 Logits = Literal["cosine", "dot"]
-MEMORY, SEEN, KNOWN = "lesson/memory", "lesson/seen", "lesson/known"
+MEMORY, SEEN, MET = "lesson/memory", "lesson/seen", "lesson/met"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,21 +119,6 @@ class UER(Deletable):
         return cosine_logits(features, prototypes, self.temperature) if kind == "cosine" else features @ prototypes.T
 
 
-@dataclass(frozen=True)
-class Lesson:
-    """What arrives together.
-
-    Attributes:
-        classes: the classes it brings.
-        ids: its examples, in the order they are met.
-        key: what its outcome is kept under; it depends on all examples up to its end and on nothing else.
-    """
-
-    classes: tuple[int, ...]
-    ids: tuple[str, ...]
-    key: str
-
-
 class UerService(Service):
     """The service: weights, memory and classes met, after every lesson."""
 
@@ -145,7 +128,6 @@ class UerService(Service):
         self._system, self._task, self._ledger = system, task, ledger
         self._run, self._weights = run, weights
         self._base = _without_bias(base, task)
-        self._places = {name: place for place, name in enumerate(ledger.ids)}
         self.trained = Spent()
 
     @property
@@ -199,16 +181,9 @@ class UerService(Service):
         return tuple(self._ledger.ids[place] for place in places)
 
     def _lessons(self, live: Sequence[str]) -> tuple[Lesson, ...]:
-        order = sorted(live, key=lambda name: hashlib.sha256(f"{self._run.seed}/{name}".encode()).digest())
-        labels = dict(zip(live, self._ledger.examples.select(live).tensor(self._task.label).tolist(), strict=True))
-        size, key, found = self._system.classes_per_lesson, "", list[Lesson]()
-        for first in range(0, self._task.classes, size):
-            classes = tuple(range(first, min(first + size, self._task.classes)))
-            ids = tuple(name for name in order if labels[name] in classes)
-            if ids:
-                key = digest([key, ids])
-                found.append(Lesson(classes, ids, f"lesson-{first}-{key[:24]}"))
-        return tuple(found)
+        labels = self._ledger.examples.select(live).tensor(self._task.label).tolist()
+        by_id = dict(zip(live, labels, strict=True))
+        return lessons_of(by_id, self._task.classes, self._system.classes_per_lesson, self._run.seed)
 
     def _learn_all(self, lessons: Sequence[Lesson]) -> Spent:
         spent, before = Spent(), None
@@ -224,65 +199,29 @@ class UerService(Service):
 
     def _learn(self, lesson: Lesson, before: Lesson | None) -> Spent:
         """Learn one lesson from the outcome of the one before, and keep its own."""
-        model = self._restored(before).to(self._run.device).train()
-        memory, known = self._memory(before)
-        head = self._task.head(model)
-        assert isinstance(head, nn.Linear)
-        moving = [weight for weight in model.parameters() if weight is not head.bias and weight.requires_grad]
-        optimizer = torch.optim.SGD(moving, lr=self._system.learning_rate)
-        steps = examples = 0
-        # Dropout draws from the global generator.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self._run.key("uer", *lesson.classes) % 2**63)
-            for batch, replayed in self._batches(lesson, memory):
-                self._run.interrupt_point()
-                known[self._task.labels(batch).cpu()] = True
-                loss = self._loss(model, head.weight, batch, known, self._system.current)
-                if replayed is not None:
-                    loss = loss + self._loss(model, head.weight, replayed, known, self._system.replayed)
-                if not math.isfinite(loss.item()):
-                    raise Diverged(f"learning is no longer finite at step {steps}; lower the learning rate")
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                steps, examples = steps + 1, examples + len(batch) + (len(replayed) if replayed is not None else 0)
-        outcome = {name: value.detach().cpu().clone() for name, value in tensors(model).items()}
-        stored = {MEMORY: torch.tensor(memory.members, dtype=torch.long), SEEN: torch.tensor(memory.seen), KNOWN: known}
+        system = self._system
+        replay = Replay(
+            self._task, self._ledger.examples, self._ledger.ids, system.batch_size, system.replay_size,
+            system.learning_rate, partial(system.logits, system.current), partial(system.logits, system.replayed),
+        )  # fmt: skip
+        model = self._restored(before).to(self._run.device)
+        memory, met = self._memory(before)
+        spent = replay.learn(model, lesson, memory, met, self._run)
+        outcome = {name: value.clone() for name, value in tensors(model).items()}
+        stored = {MEMORY: torch.tensor(memory.members, dtype=torch.long), SEEN: torch.tensor(memory.seen), MET: met}
         self._weights.keep(lesson.key, {**outcome, **stored})
-        return Spent(steps, examples, 1)
-
-    def _batches(self, lesson: Lesson, memory: Reservoir) -> Iterator[tuple[Batch, Batch | None]]:
-        """Yield each batch with one of the memory, none where that is empty; the memory is offered it afterwards."""
-        generator = self._run.generator("uer memory", *lesson.classes)
-        size = self._system.batch_size
-        for first in range(0, len(lesson.ids), size):
-            ids = lesson.ids[first : first + size]
-            past = [self._ledger.ids[place] for place in memory.drawn(self._system.replay_size, generator)]
-            yield self._batch(ids), self._batch(past) if past else None
-            for name in ids:
-                memory.offer(self._places[name], generator)
-
-    def _batch(self, ids: Sequence[str]) -> Batch:
-        examples = self._ledger.examples
-        return examples.batch(torch.tensor([examples.position[name] for name in ids])).to(self._run.device)
-
-    def _loss(self, model: nn.Module, prototypes: Tensor, batch: Batch, known: Tensor, kind: Logits) -> Tensor:
-        """Return the cross-entropy over the classes met so far; each batch is forwarded apart, with its own norms."""
-        features = self._task.features(model, batch)
-        logits = self._system.logits(kind, features, prototypes)
-        met = logits.masked_fill(~known.to(logits.device), -math.inf)
-        return F.cross_entropy(met, self._task.labels(batch))
+        return spent
 
     def _restored(self, lesson: Lesson | None) -> nn.Module:
         kept: Mapping[str, Tensor] = self._weights[lesson.key] if lesson is not None else {}
-        return with_weights(self._base, {n: v for n, v in kept.items() if n not in (MEMORY, SEEN, KNOWN)})
+        return with_weights(self._base, {n: v for n, v in kept.items() if n not in (MEMORY, SEEN, MET)})
 
     def _memory(self, lesson: Lesson | None) -> tuple[Reservoir, Tensor]:
         """Return the memory after a lesson, and which classes were met, [C] bool."""
         if lesson is None:
             return Reservoir(self._system.memory), torch.zeros(self._task.classes, dtype=torch.bool)
         kept = self._weights[lesson.key]
-        return Reservoir(self._system.memory, kept[MEMORY].tolist(), int(kept[SEEN])), kept[KNOWN].clone()
+        return Reservoir(self._system.memory, kept[MEMORY].tolist(), int(kept[SEEN])), kept[MET].clone()
 
     def _keep_only(self, lessons: Sequence[Lesson]) -> None:
         self._weights.only([lesson.key for lesson in lessons])
