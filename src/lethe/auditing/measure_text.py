@@ -145,6 +145,8 @@ def _measured(
     """Return everything measured as tensors and facts, each under `set/name`."""
     rows = {name: _rows(task, examples) for name, examples in sets.items()}
     logs = _Logs.measured(model, task, rows, run, asked)
+    # Attacks that ask read the same answers again.
+    Answers(model, task, run, known).learn(list(logs.place), logs.means(list(logs.place)))
     texts = _generated(model, task, {name: rows[name] for name in sets if name in asked.generated}, run, asked, known)
     tensors: dict[str, Tensor] = {}
     facts: dict[str, Any] = {"generated": texts}

@@ -15,7 +15,7 @@ from lethe.auditing.text.tokens import TokenLog
 from lethe.auditing.token_logs import Pair, token_logs
 from lethe.errors import InputError
 from lethe.examples import Column, Examples
-from lethe.generation import greedy
+from lethe.generation import ends_of, greedy
 from lethe.models import fingerprint
 from lethe.run import Run
 from lethe.store import digest
@@ -178,7 +178,7 @@ def _continued(
 ) -> dict[tuple[int, ...], str]:
     """Return what the model says after each different prompt."""
     order = sorted(dict.fromkeys(prompts), key=len)
-    ends = _ends(model, task)
+    ends = ends_of(model, task.tokenizer)
     said: dict[tuple[int, ...], str] = {}
     size = 256  # prompts between two looks at the clock
     with run.progress.bar("generating answers", len(order)) as bar:
@@ -190,14 +190,6 @@ def _continued(
                 said[prompt] = str(task.tokenizer.decode(tokens, skip_special_tokens=True))
             bar.advance(len(some))
     return said
-
-
-def _ends(model: nn.Module, task: CausalLM) -> list[int]:
-    """Return the tokens that end an answer: the tokenizer's, and those the model's own generation stops at."""
-    generation: Any = getattr(model, "generation_config", None)
-    own = generation.eos_token_id if generation is not None else None
-    ends = [task.tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])]
-    return [end for end in dict.fromkeys(ends) if end is not None]
 
 
 def _log(name: str, tensors: Mapping[str, Tensor]) -> TokenLog | None:

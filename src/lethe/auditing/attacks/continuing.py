@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor, nn
 
+from lethe.auditing.measure import Measurements
+from lethe.auditing.prompting.answers import Answers
 from lethe.auditing.text.rouge import rouge
 from lethe.errors import AuditIncomplete
 from lethe.examples import Examples
-from lethe.generation import ends_of, greedy
 from lethe.run import Run
 from lethe.tasks import CausalLM
 from lethe.tasks.causal_lm import ANSWER_FROM, LENGTH, TOKENS
@@ -22,17 +23,14 @@ def given_and_said(examples: Examples) -> list[tuple[list[int], list[int]]]:
     return [(row[:start], row[start:length]) for row, length, start in zip(tokens, lengths, starts, strict=True)]
 
 
-def continued(
-    model: nn.Module, task: CausalLM, given: Sequence[Sequence[int]], limits: Sequence[int], run: Run
-) -> list[str]:
-    """Return what the model says after each row of tokens, as text.
+def continued(answers: Answers, task: CausalLM, given: Sequence[Sequence[int]], limits: Sequence[int]) -> list[str]:
+    """Return what a model says after each row of tokens, as text.
 
     Args:
-        model: on the run's device.
+        answers: those of the model, which are asked for what was not asked before.
         task: its tokenizer and context.
         given: what stands before, in tokens.
         limits: most tokens to say to each; fewer where the context ends.
-        run: device.
 
     Raises:
         AuditIncomplete: a prompt has no token to begin with.
@@ -42,8 +40,7 @@ def continued(
             "nothing can be said to a prompt without a token; give prompts, or a tokenizer with a start"
         )
     room = [max(min(limit, task.context - len(row)), 0) for row, limit in zip(given, limits, strict=True)]
-    said = greedy(model, given, room, ends_of(model, task.tokenizer), device=run.device)
-    return [task.tokenizer.decode(tokens, skip_special_tokens=True).strip() for tokens in said]
+    return answers.texts([tuple(row) for row in given], room)
 
 
 def answer_recalls(model: nn.Module, task: CausalLM, examples: Examples, run: Run) -> Tensor:
@@ -52,5 +49,6 @@ def answer_recalls(model: nn.Module, task: CausalLM, examples: Examples, run: Ru
     It may say as many tokens as the answer has.
     """
     rows = given_and_said(examples)
-    said = continued(model, task, [given for given, _ in rows], [len(answer) for _, answer in rows], run)
+    answers = Answers(model, task, Run(device=run.device), Measurements())
+    said = continued(answers, task, [given for given, _ in rows], [len(answer) for _, answer in rows])
     return rouge([str(answer) for answer in np.asarray(examples["answer"])], said)

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from lethe.auditing.attacks.continuing import continued, given_and_said
-from lethe.auditing.attacks.regained import Regaining, victim
+from lethe.auditing.attacks.regained import Regaining
+from lethe.auditing.measure import Measurements
 from lethe.auditing.metric import Score
+from lethe.auditing.prompting.asking import Asker
 from lethe.auditing.text.rouge import rouge
 from lethe.errors import ConfigurationError
 from lethe.examples import Examples
@@ -49,10 +51,14 @@ class PrefixExtraction(Regaining):
 
     def __call__(self, model: nn.Module, problem: Problem, run: Run) -> Score:
         """Return the recall at the largest k, with the curve [k, recall], `before` of the same rest, and examples."""
+        return self.measured(model, problem, run, Measurements())
+
+    def measured(self, model: nn.Module, problem: Problem, run: Run, known: Measurements) -> Score:
+        """Return the same, with what the model said before looked up."""
         start, task = time.perf_counter(), as_causal_lm(problem.task, self.title)
-        examples, attacked = self.sample(problem.forget, run), victim(model, run)
+        examples, answers = self.sample(problem.forget, run), Asker(model, task, run, known).answers
         rows = given_and_said(examples)
-        plain = continued(attacked, task, [given for given, _ in rows], [len(answer) for _, answer in rows], run)
+        plain = continued(answers, task, [given for given, _ in rows], [len(answer) for _, answer in rows])
         curve: list[tuple[int, Tensor]] = []
         said = plain
         with run.progress.bar(self.title.lower(), len(self.counts)) as bar:
@@ -62,7 +68,7 @@ class PrefixExtraction(Regaining):
                 rests = [answer[cut:] for _, answer, cut in cuts]
                 if count:
                     prompts = [given + answer[:cut] for given, answer, cut in cuts]
-                    said = continued(attacked, task, prompts, [len(rest) for rest in rests], run)
+                    said = continued(answers, task, prompts, [len(rest) for rest in rests])
                 texts = [task.tokenizer.decode(rest, skip_special_tokens=True).strip() for rest in rests]
                 curve.append((count, _recalls(texts, said)))
                 before = _recalls(texts, plain)

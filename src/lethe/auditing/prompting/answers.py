@@ -79,6 +79,12 @@ class Answers:
             self._known.keep(self._named("log-probabilities"), {}, table)
         return torch.tensor([table[_name(*pair)] for pair in pairs], dtype=torch.float64)
 
+    def learn(self, pairs: Sequence[Pair], log_probs: Tensor) -> None:
+        """Keep mean log-probabilities a token, [n], that were measured elsewhere, so that they are not read again."""
+        table = self._table("log-probabilities")
+        table |= {_name(*pair): mean for pair, mean in zip(pairs, log_probs.tolist(), strict=True)}
+        self._known.keep(self._named("log-probabilities"), {}, table)
+
     def _named(self, what: str) -> str:
         return digest([self._key, what])
 
