@@ -17,6 +17,7 @@ from torch import nn
 
 from lethe.errors import Diverged
 from lethe.parallel import Alone, Parallel
+from lethe.pool import Local, Pool
 from lethe.progress import Progress, Silent
 from lethe.store import Checkpoints
 
@@ -92,6 +93,7 @@ class Run:
         spare: the copy of the original that was made for this run's device, if one was: it may leave the device once
             nobody reads it any more.
         parallel: the processes that share the run.
+        pool: where independent parts of the work are done, such as the shards of exact methods.
         precision: `fp32`; `bf16` keeps weights and optimiser in bfloat16, half the memory; `mixed` keeps them in
             float32 and multiplies in bfloat16.
     """
@@ -107,6 +109,7 @@ class Run:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     spare: nn.Module | None = None
     parallel: Parallel = field(default_factory=Alone)
+    pool: Pool = field(default_factory=Local)
     precision: Precision = "fp32"
     path: tuple[str, ...] = ()
     cost: Cost = field(default_factory=Cost)
@@ -138,6 +141,7 @@ class Run:
             checkpoints=inner,
             checkpoint_seconds=self.checkpoint_seconds,
             parallel=self.parallel,
+            pool=self.pool,
             precision=self.precision,
             path=(*self.path, name),
             cost=self.cost,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lethe.cli.options import RayAddress, Workers, pool_named
 from lethe.cli.terminal import Json, Quiet, note, print_json, progress, stdout
 from lethe.errors import ConfigurationError
 
@@ -21,10 +22,8 @@ def grid(
     out: Annotated[
         Path | None, typer.Option(help="Folder of all cells and results; the same command again goes on there.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Cells worked on at a time, a process each.")] = 1,
-    ray: Annotated[
-        str, typer.Option(help="Address of a Ray cluster, auto, or local; the folder must be in reach of all nodes.")
-    ] = "",
+    workers: Workers = 1,
+    ray: RayAddress = "",
     plan: Annotated[
         bool, typer.Option("--plan", help="Show what would run and what cannot, and start nothing.")
     ] = False,
@@ -38,7 +37,6 @@ def grid(
     """
     from lethe.grid.file import EXAMPLE, read_grid
     from lethe.grid.running import Grid
-    from lethe.pool import Local, Ray
 
     if example:
         print(EXAMPLE, end="")
@@ -54,7 +52,7 @@ def grid(
         trials=asked.trials,
         looking=asked.looking,
         out=out,
-        pool=Ray(ray) if ray else Local(workers),
+        pool=pool_named(workers, ray),
         progress=progress(quiet),
     )
     planned = cells.plan()

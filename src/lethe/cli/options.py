@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
     from lethe.parallel import Parallel
+    from lethe.pool import Pool
     from lethe.run import Precision, Run
 
 TEXT = "Language models"
@@ -53,6 +54,21 @@ Context = Annotated[
 Gold = Annotated[list[str], typer.Option(help="Folder of a model retrained without the forget set.")]
 Seed = Annotated[int, typer.Option(help="Seed of all randomness.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
+
+
+Workers = Annotated[
+    int, typer.Option(min=1, help="Independent parts worked on at a time (shards, cells), a process each.")
+]
+RayAddress = Annotated[
+    str, typer.Option("--ray", help="Address of a Ray cluster that works on them instead: auto, local, or host:port.")
+]
+
+
+def pool_named(workers: int, ray: str) -> Pool:
+    """Return where independent parts are worked on."""
+    from lethe.pool import Local, Ray
+
+    return Ray(ray) if ray else Local(workers)
 
 
 def device_named(name: str) -> torch.device:

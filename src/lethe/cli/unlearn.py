@@ -18,9 +18,12 @@ from lethe.cli.options import (
     Gold,
     Holdout,
     LongExamples,
+    RayAddress,
     Retain,
     Seed,
     Template,
+    Workers,
+    pool_named,
     precision_named,
     processes,
     stoppable,
@@ -76,6 +79,8 @@ def unlearn(
     checkpointing: Annotated[
         bool, typer.Option("--checkpointing", help="Recompute activations for the gradient: less memory, more time.")
     ] = False,
+    workers: Workers = 1,
+    ray: RayAddress = "",
     merge: Annotated[
         bool,
         typer.Option("--merge", rich_help_panel=TEXT, help="With --scope lora: merge the adapter into the weights."),
@@ -112,6 +117,7 @@ def unlearn(
         checkpoint_seconds=checkpoint_seconds,
         precision=precision_named(precision),
         parallel=parallel,
+        pool=pool_named(workers, ray),
     )
     inputs = Inputs(
         model=model,

@@ -12,7 +12,7 @@ from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 
 from lethe.errors import InputError
-from lethe.models import check_finite
+from lethe.models import MEMBERS, check_finite
 from lethe.store import RECORD, RunFolder
 
 CONFIG = "config.json"
@@ -83,6 +83,8 @@ def check_source(source: str) -> bool:
 def check_config(folder: Path) -> None:
     """Raise InputError where the folder is not one that save_pretrained wrote."""
     if not (folder / CONFIG).exists():
+        if (folder / MEMBERS).exists():
+            raise InputError(f"{folder}: is an ensemble; give one of its members, as {folder}/0, or the original")
         raise InputError(f"{folder}: holds no {CONFIG}; give the folder that save_pretrained wrote")
 
 

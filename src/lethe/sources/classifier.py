@@ -9,8 +9,6 @@ from typing import Any
 
 from torch import nn
 
-from lethe.ensemble import Ensemble
-from lethe.errors import InputError
 from lethe.models import MEMBERS, load_ensemble
 from lethe.sources.checkpoint import load_checkpoint, model_of
 from lethe.sources.preprocessing import Preprocessing, load_preprocessing
@@ -52,8 +50,6 @@ def load_classifier(source: str) -> Classifier:
     """
     source = model_of(source)
     network = load_network(source)
-    if isinstance(network, Ensemble):
-        raise InputError(f"{source}: is an ensemble; give one of its members, {source}/0 and so on, or the original")
     settings = _settings(network)
     channels = int(settings.get("num_channels", 3))
     preprocessing = load_preprocessing(source, local=Path(source).is_dir(), channels=channels)

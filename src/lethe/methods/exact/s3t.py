@@ -22,7 +22,7 @@ from lethe.methods.exact.orders import Order, cyclic, matched
 from lethe.methods.exact.service import Deletable, Deletion, Service
 from lethe.methods.exact.sharded import WEIGHTS, classes_gone, place
 from lethe.models import fingerprint
-from lethe.pool import Local, Pool
+from lethe.pool import Pool
 from lethe.run import Run
 from lethe.scopes import LoRA
 from lethe.tasks import Classification, Task
@@ -104,7 +104,7 @@ class S3T(Deletable):
         run = run or Run()
         facts = {"system": settings(self), "seed": run.seed, "base": fingerprint(base)}
         service = S3TService(
-            self, base, task, Ledger.opened(examples, folder, facts), run, pool or Local(),
+            self, base, task, Ledger.opened(examples, folder, facts), run, pool or run.pool,
             Weights(folder / WEIGHTS if folder is not None else None),
         )  # fmt: skip
         service.settle()

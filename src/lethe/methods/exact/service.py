@@ -86,15 +86,14 @@ class Deletable(Method):
             examples: what it learns, with the ids that requests name.
             run: seed, device and progress; None takes seed 0 on the CPU.
             folder: where the service is kept; the same call again opens what is there. None keeps it in memory.
-            pool: where independent parts are trained; None works in this process.
+            pool: where independent parts are trained; None takes the run's.
         """
 
     def unlearn(self, problem: Problem, run: Run) -> nn.Module:
         """Return what predicts after training on everything and deleting the forget set."""
         folder = run.checkpoints.folder if run.checkpoints is not None else None
-        service = self.fit(
-            problem.model, problem.task, concatenate(problem.kept, problem.forget), run=run, folder=folder
-        )
+        everything = concatenate(problem.kept, problem.forget)
+        service = self.fit(problem.model, problem.task, everything, run=run, folder=folder)
         gone = set(problem.forget.ids)
         left = [name for name in service.live if name in gone]
         if left:  # an interrupted run may have deleted them already

@@ -17,7 +17,7 @@ from lethe.methods.exact.chains import Chain, Spent, Weights, grow, with_weights
 from lethe.methods.exact.ledger import Ledger
 from lethe.methods.exact.service import Deletable, Deletion, Service
 from lethe.models import fingerprint
-from lethe.pool import Local, Pool
+from lethe.pool import Pool
 from lethe.run import Run
 from lethe.tasks import Classification, Task
 
@@ -54,7 +54,7 @@ class Sharded(Deletable):
         facts = {"system": settings(self), "seed": run.seed, "base": fingerprint(base)}
         ledger = Ledger.opened(examples, folder, facts)
         weights = Weights(folder / WEIGHTS if folder is not None else None)
-        service = ShardedService(self, base, task, examples, run, ledger, weights, pool or Local())
+        service = ShardedService(self, base, task, examples, run, ledger, weights, pool or run.pool)
         with ledger.request():
             service.settle()
             ledger.write()
