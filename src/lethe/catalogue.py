@@ -72,6 +72,9 @@ METHODS: tuple[Entry, ...] = (
     Entry("scar", f"{_DESCENT}.scar:Scar", row=36),
     Entry("scar_self", f"{_DESCENT}.scar_self:ScarSelf", row=36),
     Entry("loreun", f"{_DESCENT}.loreun:LoReUn", row=38),
+    Entry("laf", f"{_DESCENT}.laf:LAF", row=21),
+    Entry("miu", f"{_DESCENT}.miu:MIU", row=26),
+    Entry("stochastic_teacher", f"{_DESCENT}.stochastic_teacher:StochasticTeacher", row=59),
     Entry("l1_sparse", f"{_DESCENT}.l1_sparse:L1Sparse", row=51),
     Entry("salun", f"{_DESCENT}.salun:SalUn", row=70),
     Entry("ssd", f"{_EDITS}.ssd:SSD", row=54),
@@ -79,9 +82,12 @@ METHODS: tuple[Entry, ...] = (
     Entry("task_arithmetic", f"{_EDITS}.negmerge:TaskArithmetic"),
     Entry("negmerge", f"{_EDITS}.negmerge:NegMerge", row=12),
     Entry("influence", f"{_EDITS}.influence:InfluenceUnlearning"),
+    Entry("lcodec", f"{_EDITS}.lcodec:LCodec", row=24),
     Entry("iau", f"{_EDITS}.iau:IAU", row=49),
     Entry("fisher_forgetting", f"{_EDITS}.fisher_forgetting:FisherForgetting"),
     Entry("prune_then_unlearn", f"{_EDITS}.prune_then_unlearn:PruneThenUnlearn", row=51),
+    Entry("concept_poisoning", f"{_DESCENT}.concepts.poisoning:ConceptPoisoning", row=15),
+    Entry("meta_unlearn", f"{_DESCENT}.meta_unlearn:MetaUnlearn", row=32),
     Entry("boundary_shrink", f"{_DESCENT}.boundary:BoundaryShrink", row=46),
     Entry("boundary_expanding", f"{_DESCENT}.boundary:BoundaryExpanding", row=46),
     Entry("npo", f"{_DESCENT}.npo:NPO", row=72),
@@ -160,6 +166,7 @@ STEPS: tuple[Entry, ...] = (
 WEIGHTINGS: tuple[Entry, ...] = (
     Entry("uniform", "lethe.weighting:Uniform"),
     Entry("loreun", "lethe.weighting:LossReweighting"),
+    Entry("reweight", "lethe.weighting:Reweight", row=26),
 )
 
 METRICS: tuple[Entry, ...] = (

@@ -33,6 +33,29 @@ def woodbury(gradients: Tensor, vector: Tensor, damping: float) -> Tensor:
     return vector - gradients.t() @ inner.to(vector.dtype)
 
 
+def low_rank_inverse(factors: Tensor, weights: Tensor, vector: Tensor, damping: float) -> Tensor:
+    """Return (λ I + Σ_k c_k u_k u_kᵀ)⁻¹ g without a d × d matrix; c_k may be 0 or negative.
+
+    (g - U (λ I + C Uᵀ U)⁻¹ C Uᵀ g) / λ; with one factor that is (g - c u (uᵀ g) / (λ + c uᵀ u)) / λ.
+
+    Args:
+        factors: [k, d] u_k.
+        weights: [k] c_k.
+        vector: [d] g.
+        damping: λ.
+
+    Returns:
+        [d] float64.
+
+    >>> low_rank_inverse(torch.tensor([[2.0, 0.0]]), torch.tensor([0.25]), torch.tensor([2.0, 3.0]), 1.0)
+    tensor([1., 3.], dtype=torch.float64)
+    """
+    u, g = factors.double(), vector.double()
+    c = weights.double().unsqueeze(1)
+    inner = damping * torch.eye(len(u), dtype=torch.float64, device=u.device) + c * (u @ u.t())
+    return (g - u.t() @ torch.linalg.solve(inner, c.squeeze(1) * (u @ g))) / damping
+
+
 def released_recursion(gradients: Iterable[Tensor], vector: Tensor, damping: float) -> Tensor:
     """Return the product as the release of Unlearn-Sparse computes it, in one pass that keeps one vector.
 
