@@ -9,6 +9,7 @@ import typer
 
 from lethe.cli.audit import audit
 from lethe.cli.bench import bench
+from lethe.cli.compare import compare
 from lethe.cli.demo import demo
 from lethe.cli.describe import describe
 from lethe.cli.grid import grid
@@ -23,7 +24,22 @@ from lethe.cli.unlearn import unlearn
 from lethe.cli.verify import verify
 
 # The files of the commands import torch inside their functions, so that `lethe --help` answers at once.
-COMMANDS = (demo, unlearn, audit, verify, bench, grid, table, plot, stream, report, methods, describe, recommend)
+COMMANDS = (
+    demo,
+    unlearn,
+    audit,
+    verify,
+    bench,
+    grid,
+    table,
+    plot,
+    compare,
+    stream,
+    report,
+    methods,
+    describe,
+    recommend,
+)
 
 app = typer.Typer(
     name="lethe",

@@ -41,7 +41,7 @@ class Comparator:
     """
 
     most: int = 50_000
-    most_texts: int = 1_200
+    most_texts: int = 600
     inspected: int = 2_000
     compared: int = 1_000
 

@@ -95,9 +95,7 @@ def runs_below(root: Path) -> tuple[list[Found], list[Unreadable]]:
             runs += [found] if found is not None else []
     if not runs:
         because = f"; {unreadable[0].folder}: {unreadable[0].reason}" if unreadable else ""
-        more = (
-            because or "; it takes the --out of lethe unlearn, lethe grid or lethe bench, or a folder of such folders"
-        )
+        more = because or "; give the --out of lethe unlearn, lethe grid or lethe bench, or a folder of such folders"
         raise InputError(f"{root}: holds no run that can be shown{more}")
     return runs, unreadable
 

@@ -103,7 +103,7 @@ class Making:
     def __call__(self) -> Made:
         """Return where the views of all models are, after making those that are missing."""
         try:
-            if not any(run.status == "done" for run in self.group.runs):
+            if not any(run.result for run in self.group.runs):
                 raise InputError("none of the setting's runs is done")
             facts = self._setting()
         except StorageError:
@@ -115,7 +115,7 @@ class Making:
         with self.run.progress.bar("models measured", len(self.group.runs)) as bar:
             for run in self.group.runs:
                 name = f"{self.key}-{run.result[:20]}"
-                reason = self._unlearned(run, name) if run.status == "done" else run.reason
+                reason = self._unlearned(run, name) if run.result else run.reason or "there is no model yet"
                 if not reason:
                     names[run.name] = name
                 shown.append(_unshown(run, reason) if reason else self._summarised(run.name, name, run))

@@ -11,6 +11,9 @@ from lethe.ui.groups import Group
 from lethe.ui.schema import Axis, Run, Spark
 
 MOST_SPARKS = 4
+USUAL = {"mia_confidence", "relearn", "relearn_text", "model_utility", "forget_truth_ratio", "mia_loss_text"}
+"""What is shown of an audit before anybody chooses, beside what the comparator measures itself."""
+
 GROUP_OF_KIND = {
     "forgetting": "accuracy", "utility": "accuracy", "privacy": "privacy", "distance": "privacy", "recovery": "privacy"
 }  # fmt: skip
@@ -79,7 +82,7 @@ def rows(group: Group, kind: str, shown: Sequence[Shown]) -> Iterator[Run]:
             seed=run.seed,
             options=run.options,
             status=run.status,
-            reason="; ".join(part for part in (run.reason, one.reason, run.complaint) if part),
+            reason="; ".join(dict.fromkeys(part for part in (run.reason, one.reason, run.complaint) if part)),
             viewable=not one.reason,
             verdict={"outcome": verdict["outcome"], "sentence": verdict["sentence"]} if verdict else None,
             values=values,
@@ -135,9 +138,8 @@ def axes(groups: Sequence[Group], kinds: Sequence[str], runs: Sequence[Run]) -> 
 
 
 def _axis(entry: Mapping[str, Any]) -> Axis:
-    usual = ("accuracy", "probability", "mia", "relearn", "truth_ratio", "model_utility")
-    shown = any(word in entry["name"] for word in usual)
-    return Axis(entry["name"], entry["title"], GROUP_OF_KIND[entry["kind"]], entry["unit"], entry["goal"], shown)
+    group, shown = GROUP_OF_KIND[entry["kind"]], entry["name"] in USUAL
+    return Axis(entry["name"], entry["title"], group, entry["unit"], entry["goal"], shown)
 
 
 def _sparks(run: Found) -> Iterator[Spark]:

@@ -11,7 +11,7 @@ import numpy as np
 from lethe.errors import ConfigurationError, nearest
 
 METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
-MOST_NEIGHBOURHOOD = 1000
+MOST_NEIGHBOURHOOD = 600
 """Most examples drawn by t-SNE and UMAP, whose effort grows faster than their number."""
 
 ALIKE = 0.5
@@ -124,5 +124,6 @@ def _neighbours(method: str, features: np.ndarray) -> np.ndarray:
 
     # As in the Unlearning Comparator (arXiv:2508.12730): 9 neighbours, 0.45 least distance.
     around = min(9, len(features) - 1)
-    umap: np.ndarray = UMAP(n_neighbors=around, min_dist=0.45, init="pca", random_state=0).fit_transform(reduced)
-    return umap
+    umap = UMAP(n_neighbors=around, min_dist=0.45, init="pca", random_state=0, n_jobs=1)
+    at: np.ndarray = umap.fit_transform(reduced)
+    return at
