@@ -6,6 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import ClassVar, Generic, Literal, Protocol, TypeVar
 
 import torch
@@ -58,7 +59,7 @@ class Descent(Method):
         checkpointing: keep no activations of a Hugging Face model's blocks but compute them again for the gradient.
         scope: the weights that may move; the others keep their bits.
         step: how gradients become an update.
-        weighting: how much each forget example counts.
+        weighting: how much each forget example counts, or how often each retain example is drawn.
     """
 
     epochs: int = 5
@@ -110,6 +111,11 @@ class Descent(Method):
         """Return the rows each step of an epoch sees: by default forget and retain batches side by side."""
         return feeds.paired(problem, run, epoch, self.batch_size)
 
+    def drawn(self, problem: Problem, run: Run, shares: Tensor | None, epoch: int) -> Sequence[Rows]:
+        """Return the plan of an epoch, its retain examples drawn by their shares where a weighting gives some."""
+        planned = self.plan(problem, run, epoch)
+        return planned if shares is None else feeds.redrawn(planned, shares, run.generator("drawn by share", epoch))
+
     def reach(self) -> Scope:
         """Return the weights that may move; methods with a scope of their own combine it with the user's."""
         return self.scope
@@ -131,8 +137,10 @@ class Descent(Method):
                 f"{name} cannot take the step {type(self.step).__name__}: it compares the forget and the retain "
                 f"gradient in every step, and {name} has no {' and no '.join(missing)} term there"
             )
-        if not self.weighable and not isinstance(self.weigher(), Uniform):
-            raise ConfigurationError(f"{name} has no forget term for {type(self.weigher()).__name__} to weigh")
+        weighed, there = self.weigher().weighs, {"forget": self.weighable, "retain": "retain" in self.requirements()}
+        for which in sorted(weighed):
+            if not there[which]:
+                raise ConfigurationError(f"{name} has no {which} term for {type(self.weigher()).__name__} to weigh")
         for what, value in (("epochs", self.epochs), ("batch_size", self.batch_size)):
             if value < 1:
                 raise ConfigurationError(f"{what} must be at least 1, not {value}")
@@ -155,9 +163,10 @@ class Descent(Method):
             model = model.to(torch.bfloat16)
         bound = self.reach().bind(model, problem, run)
         objective, weigh = self.objective(problem, run), self.weigher().bind(problem, run)
+        plan = partial(self.drawn, problem, run, self.weigher().shares(problem))
         if run.spare is problem.model and not self.reads_original():
             problem.model.cpu()
-        steps = sum(len(self.plan(problem, run, epoch)) for epoch in range(self.epochs))
+        steps = sum(len(plan(epoch)) for epoch in range(self.epochs))
         self.step.check(steps)
         substitutes = Latest(lambda epoch: self.substitutes(problem, run, epoch))
 
@@ -194,7 +203,7 @@ class Descent(Method):
                     Loop(
                         model=model,
                         epochs=self.epochs,
-                        plan=lambda epoch: self.plan(problem, run, epoch),
+                        plan=plan,
                         batch=batch,
                         cut=cut,
                         objective=reduced,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import TYPE_CHECKING
@@ -73,6 +73,19 @@ def mixed(problem: Problem, run: Run, epoch: int, size: int) -> list[Rows]:
         forget, retain = rows[rows < forgotten], rows[rows >= forgotten] - forgotten
         batches.append((forget if len(forget) else None, retain if len(retain) else None))
     return batches
+
+
+def redrawn(planned: Sequence[Rows], shares: Tensor, generator: torch.Generator) -> list[Rows]:
+    """Return the same batches with retain examples drawn in proportion to the shares, [N_r], with replacement."""
+    return [
+        (
+            forget,
+            torch.multinomial(shares, len(retain), replacement=True, generator=generator)
+            if retain is not None
+            else None,
+        )
+        for forget, retain in planned
+    ]
 
 
 def draw(problem: Problem, rows: Rows, epoch: int, step: int, device: torch.device) -> Draw:

@@ -1,6 +1,6 @@
 """Which weights may move: masks, layers, and the passes that score weights."""
 
-from lethe.scopes.base import All, Both, Bound, BoundMask, Mask, Scope
+from lethe.scopes.base import All, Both, Bound, BoundMask, Given, Mask, Scope
 from lethe.scopes.blocks import Blocks
 from lethe.scopes.experts import OneExpert
 from lethe.scopes.layers import LastLayers, Layers
@@ -19,6 +19,7 @@ __all__ = [
     "Both",
     "Bound",
     "BoundMask",
+    "Given",
     "LastLayers",
     "Layers",
     "LoRA",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -173,3 +173,18 @@ class All(Scope):
     def mask(self, problem: Problem, run: Run) -> Mask:
         """Return the mask that allows everything."""
         return Mask({name: True for name, _ in problem.model.named_parameters()})
+
+
+@dataclass(frozen=True)
+class Given(Scope):
+    """The weights of a mask that is there already: what one phase of a run chose, a later one keeps to.
+
+    Args:
+        given: the mask.
+    """
+
+    given: Mask = field(repr=False)
+
+    def mask(self, problem: Problem, run: Run) -> Mask:
+        """Return the mask."""
+        return self.given
