@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from lethe.api import Result, unlearn
     from lethe.auditing import Audit, Evidence, audit
     from lethe.examples import Examples
+    from lethe.pool import Local, Ray
     from lethe.problem import Problem
-    from lethe.tasks import CausalLM, Chat, Classification, Custom, PlainText, QuestionAnswer, Task
+    from lethe.streams.running import Stream
+    from lethe.tasks import CausalLM, Chat, Classification, Custom, PlainText, QuestionAnswer, Regression, Task
 
 __all__ = [
     "Audit",
@@ -42,12 +44,16 @@ __all__ = [
     "Examples",
     "InputError",
     "LetheError",
+    "Local",
     "NotEnoughMemory",
     "PlainText",
     "Problem",
     "QuestionAnswer",
+    "Ray",
+    "Regression",
     "Result",
     "StorageError",
+    "Stream",
     "Task",
     "audit",
     "unlearn",
@@ -61,10 +67,14 @@ _LATER = {
     "Custom": "lethe.tasks",
     "Evidence": "lethe.auditing",
     "Examples": "lethe.examples",
+    "Local": "lethe.pool",
     "PlainText": "lethe.tasks",
     "Problem": "lethe.problem",
     "QuestionAnswer": "lethe.tasks",
+    "Ray": "lethe.pool",
+    "Regression": "lethe.tasks",
     "Result": "lethe.api",
+    "Stream": "lethe.streams.running",
     "Task": "lethe.tasks",
     "audit": "lethe.auditing",
     "unlearn": "lethe.api",
