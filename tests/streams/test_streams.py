@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from lethe import testing
 from lethe.errors import ConfigurationError, InputError, StorageError
+from lethe.grid.streams import stream_plot
+from lethe.measuring import example_losses
 from lethe.methods.baselines.finetune import FineTune
 from lethe.methods.exact.sisa import Sisa
 from lethe.problem import Problem
 from lethe.run import Run
 from lethe.streams.requests import cut, read_requests
-from lethe.streams.rounds import Rounds
+from lethe.streams.rounds import TITLES, Rounds
 from lethe.streams.running import Stream, remaining
+from lethe.worlds.diabetes import Diabetes
 
 
 @pytest.fixture
@@ -108,3 +113,25 @@ def test_streams_that_cannot_be_answered(problem: Problem) -> None:
     with pytest.raises(ConfigurationError, match="needs retain"):
         Stream(method=METHOD, requests=((ids[0],),))(dataclasses.replace(problem, retain=None))
     assert json.dumps(Stream(method=METHOD, requests=((ids[0],),))(problem).to_json())
+
+
+def test_of_regression_the_error_is_followed_which_is_no_share(tmp_path: Path) -> None:
+    patients = Diabetes().problem(gold=(1,))
+    method = FineTune(epochs=1, learning_rate=1e-3, batch_size=32)
+    rounds = Stream(method=method, requests=cut(patients.forget, 2, 0))(patients)
+    assert rounds.measure == "error"
+    assert patients.holdout is not None
+    unseen = example_losses(patients.model, patients.task, patients.holdout, Run()).mean()
+    assert rounds.rounds[0].values["holdout"] == pytest.approx(float(unseen), rel=1e-5)
+    console = Console(width=120, file=io.StringIO())
+    console.print(rounds.table())
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert f"{float(unseen):.3f}"[:5] in printed
+    (tmp_path / "stream.json").write_text(json.dumps(rounds.to_json()), "utf-8")
+    drawn = stream_plot(tmp_path)
+    assert drawn is not None
+    errors, membership = (
+        next(a for a in drawn[1].axes if a.get_title() == TITLES[n]) for n in ("holdout", "membership")
+    )
+    assert errors.get_ylim()[0] == 0
+    assert membership.get_ylim() == (-0.02, 1.05)

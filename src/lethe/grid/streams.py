@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lethe.errors import InputError
 from lethe.store import read_json
-from lethe.streams.rounds import TITLES
+from lethe.streams.rounds import ERROR, TITLES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +41,11 @@ def stream_plot(folder: Path) -> tuple[str, Figure] | None:
                 axes.plot(
                     *zip(*points, strict=True), color=colour, linestyle=style, marker="o", markersize=4, label=label
                 )
-        axes.set(title=TITLES[name], ylim=(-0.02, 1.05))
+        axes.set(title=TITLES[name])
+        if stream["measure"] == ERROR and name != "membership":
+            axes.set_ylim(bottom=0)
+        else:
+            axes.set_ylim(-0.02, 1.05)
         axes.grid(alpha=0.3)
     panels[0].legend(frameon=False, fontsize=9)
     panels[-1].bar(x[1:], [one["seconds"] for one in rounds[1:]], width=max(x[-1], 1) / (2 * len(x)), color="#64748b")

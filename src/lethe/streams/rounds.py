@@ -6,12 +6,15 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lethe.numbers import number
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+Measure = Literal["accuracy", "probability", "error"]
+ERROR: Measure = "error"
 
 TITLES = {
     "latest": "on the latest request",
@@ -33,8 +36,9 @@ class Round:
         seconds: wall time of the request.
         steps: optimiser steps.
         examples: examples that went through the model for it.
-        values: accuracy (or mean probability of the answer) `latest`, `forgotten`, `retain` and `holdout`, and the AUC
-            of `membership`, 1/2 where the losses of forgotten and never seen examples do not differ.
+        values: accuracy (or mean probability of the answer, or error of a regression model) `latest`, `forgotten`,
+            `retain` and `holdout`, and the AUC of `membership`, 1/2 where the losses of forgotten and never seen
+            examples do not differ.
         gold: the same of a model retrained on what is kept; empty where none was trained.
     """
 
@@ -53,12 +57,12 @@ class Rounds:
 
     Attributes:
         method: its settings, as plain data.
-        measure: what the values are: `accuracy` or `probability`.
+        measure: what the values are: `accuracy`, `probability` or, in the unit of the task's loss, `error`.
         rounds: one a request, after the model before any.
     """
 
     method: Mapping[str, Any]
-    measure: str
+    measure: Measure
     rounds: Sequence[Round]
 
     def to_json(self) -> dict[str, Any]:
@@ -95,17 +99,16 @@ class Rounds:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in ("request", "count", "seconds", *self.names):
             table.add_column(column, justify="right")
+        shares = self.measure != ERROR
         for one in self.rounds:
-            values = [_cell(one, name) for name in self.names]
+            values = [_cell(one, name, shares and name != "membership") for name in self.names]
             table.add_row(str(one.number) if one.number else "before", str(one.count), f"{one.seconds:.2f}", *values)
         return table
 
 
-def _cell(one: Round, name: str) -> str:
+def _cell(one: Round, name: str, share: bool) -> str:
     if name not in one.values:
         return "-"
-    own = number(one.values[name], "%") if name != "membership" else number(one.values[name], "")
-    if name not in one.gold:
-        return own
-    gold = number(one.gold[name], "%") if name != "membership" else number(one.gold[name], "")
-    return f"{own} ({gold})"
+    unit = "%" if share else ""
+    own = number(one.values[name], unit)
+    return f"{own} ({number(one.gold[name], unit)})" if name in one.gold else own

@@ -24,8 +24,8 @@ from lethe.problem import Problem
 from lethe.run import Run
 from lethe.store import RunFolder, digest, read_json, write_json
 from lethe.streams.requests import Requests, check_requests
-from lethe.streams.rounds import Round, Rounds
-from lethe.tasks import Classification, Task
+from lethe.streams.rounds import ERROR, Measure, Round, Rounds
+from lethe.tasks import Classification, Regression, Task
 
 MODELS, DONE = "requests", "rounds.json"
 
@@ -94,8 +94,7 @@ class Stream:
                         Round(number, count, cost["seconds"], int(cost["steps"]), int(cost["examples"]), values, gold)
                     )
                 bar.advance(1, forgotten=done.rounds[number].values["forgotten"])
-        measure = "accuracy" if isinstance(problem.task, Classification) else "probability"
-        return Rounds(settings(self.method), measure, done.rounds)
+        return Rounds(settings(self.method), _measure(problem.task), done.rounds)
 
     def _answering(self, problem: Problem, out: Path | None, run: Run) -> _Answering:
         if isinstance(self.method, Deletable):
@@ -206,16 +205,23 @@ class _Done:
             write_json(self._path, {"stream": self._key, "rounds": [dataclasses.asdict(one) for one in self.rounds]})
 
 
+def _measure(task: Task) -> Measure:
+    """Return what is measured of such models."""
+    if isinstance(task, Classification):
+        return "accuracy"
+    return ERROR if isinstance(task, Regression) else "probability"
+
+
 def _read(model: nn.Module, task: Task, examples: Examples, run: Run) -> torch.Tensor:
-    """Return for each example whether it is right, or how probable its answer is, and its loss, [N, 2]."""
+    """Return what is measured of each example (right or not, probability of the answer, error) and its loss, [N, 2]."""
 
     def read(model: nn.Module, batch: Batch) -> torch.Tensor:
         outputs = task.outputs(model, batch)
         losses = task.losses_from(outputs, batch).float()
         if isinstance(task, Classification):
-            right = (outputs.argmax(-1) == task.labels(batch)).float()
+            found = (outputs.argmax(-1) == task.labels(batch)).float()
         else:
-            right = losses.neg().exp()
-        return torch.stack([right, losses], 1)
+            found = losses if _measure(task) == ERROR else losses.neg().exp()
+        return torch.stack([found, losses], 1)
 
     return over_examples(model, task, examples, run, read, "measuring")
