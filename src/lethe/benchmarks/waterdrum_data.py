@@ -38,6 +38,7 @@ def read_waterdrum(
     files = Files(source, "WaterDrum", HUBS[kind], {name: f"{split}:{name}" for name in names})
     columns = {"text": TEXT, "category": OWNER} if kind == "ax" else {"question": TEXT, "answer": TEXT}
     forget, retain = (files.rows(name, **columns) for name in ("forget", "retain"))
+    keyed: dict[str, list[Row]]
     if kind == "tofu":
         keyed = {"forget": [{**row, "key": 1} for row in forget], "retain": [{**row, "key": 0} for row in retain]}
     else:
