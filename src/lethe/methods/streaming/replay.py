@@ -92,7 +92,8 @@ class Replay:
         """
         head = self.task.head(model.train())
         assert isinstance(head, nn.Linear)
-        moving = [weight for weight in model.parameters() if weight is not head.bias and weight.requires_grad]
+        # The losses read the prototypes, not the bias, which so gets no gradient and stays.
+        moving = [weight for weight in model.parameters() if weight.requires_grad]
         optimizer = torch.optim.SGD(moving, lr=self.learning_rate)
         spent = Spent(links=1)
         # Dropout draws from the global generator.
