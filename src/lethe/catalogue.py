@@ -71,6 +71,8 @@ METHODS: tuple[Entry, ...] = (
     Entry("opc", f"{_DESCENT}.opc:OPC", row=17),
     Entry("scar", f"{_DESCENT}.scar:Scar", row=36),
     Entry("scar_self", f"{_DESCENT}.scar_self:ScarSelf", row=36),
+    Entry("datamodel_matching", f"{_DESCENT}.datamodel_matching:DatamodelMatching", row=9),
+    Entry("oracle_matching", f"{_DESCENT}.datamodel_matching:OracleMatching", row=9),
     Entry("loreun", f"{_DESCENT}.loreun:LoReUn", row=38),
     Entry("laf", f"{_DESCENT}.laf:LAF", row=21),
     Entry("miu", f"{_DESCENT}.miu:MIU", row=26),
@@ -285,6 +287,7 @@ GUIDES: tuple[Entry, ...] = (
     Entry("request", "lethe.recommend.request:Request", row=96),
     Entry("checklist", "lethe.report.checklist:Checklist", row=102),
     Entry("hardest_set", "lethe.auditing.worst_case:HardestSet", row=14),
+    Entry("comparator", "lethe.ui.comparator:Comparator", row=68),
 )
 """Surveys, as what their frameworks do here: parts of the report and of `lethe recommend`."""
 

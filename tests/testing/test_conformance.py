@@ -35,6 +35,8 @@ SETTINGS = {
     ("method", "slug"): {"erased": 0.5},
     ("method", "laf"): {"epochs": 2, "vae_epochs": 2, "repair_epochs": 1},
     ("method", "miu"): {"epochs": 3, "forget_epochs": 2, "batch_size": 32, "first_batches": 3, "later_batches": 2},
+    ("method", "datamodel_matching"): {"attribution": "datamodels", "models": 2, "epochs": 2, "batch_size": 32},
+    ("method", "oracle_matching"): {"epochs": 2, "batch_size": 32},
     ("method", "lcodec"): {"perturbations": 20, "damping": 1.0, "tolerance": 0.5},
     ("method", "sisa"): {"shards": 2, "epochs": 2},
     ("method", "noisy_gd"): {"steps": 20, "epsilon": 1e6},
