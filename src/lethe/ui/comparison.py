@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lethe.errors import LetheError, nearest
-from lethe.ui import plane
+from lethe.ui import plane, sampling
 from lethe.ui.classifier_reading import probabilities
 from lethe.ui.schema import Embedding, Overview, Recovery, SettingView, plain
 from lethe.ui.shelf import Shelf
@@ -107,13 +107,12 @@ class Comparison:
         """Return all answers as one value, for a page that has nobody to ask.
 
         Args:
-            most: rows of each setting with examples and predictions; those of language models are half as many.
+            most: rows of each setting with examples and predictions, forget examples before others; those of language
+                models are half as many.
         """
         parts: dict[str, Any] = {name: {} for name in ("settings", "models", "embeddings", "examples", "predictions")}
         for setting, place in self.places.items():
-            count = most if place.setting.classes else most // 2
-            step = max(1, -(-len(place.inspected) // count))
-            rows = list(place.inspected[::step])
+            rows = _of_forget_first(place, most if place.setting.classes else most // 2)
             parts["settings"][setting] = plain(replace(place.setting, inspectable=rows))
             parts["examples"][setting] = {one["row"]: one for one in self.examples(setting, rows)}
             parts["models"][setting] = {model: self.model(setting, model) for model in place.models}
@@ -151,6 +150,13 @@ def embedded(setting: str, model: str, method: str, rows: Sequence[int], found: 
     x, y = found.at.T.tolist()
     from_x, from_y = found.origin.T.tolist() if found.origin is not None else ([], [])
     return Embedding(setting, model, method, rows, x, y, from_x, from_y, found.note)
+
+
+def _of_forget_first(place: Place, most: int) -> list[int]:
+    """Return at most so many of the rows that can be inspected, in ascending order."""
+    of_sets = place.setting.set_of
+    counts = {name: sum(of_sets[row] == i for row in place.inspected) for i, name in enumerate(place.setting.sets)}
+    return [place.inspected[at] for at in sampling.rows(counts, most, "bundle")]
 
 
 def _inspected(place: Place, rows: Sequence[int]) -> Sequence[int]:
