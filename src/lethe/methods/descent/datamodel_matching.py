@@ -171,6 +171,9 @@ class DatamodelMatching(Matching):
     every forget set; it comes from models trained on random subsets, since what an example adds to its own logits shows
     only in models that did not see it. They are trained with the problem's recipe, or as `retrain` does without one.
 
+    Effects add up, and what stands in for what is not seen: where a whole class goes, each of its examples counts for
+    nothing as long as the others are there, random subsets never lack all of them, and little is predicted to change.
+
     Args:
         attribution: `trak` projects the gradients of a few models (`pip install 'lethe[traker]'`); `datamodels`
             regresses the outputs of many on what they saw, its effects shrunk where models are fewer than examples.
