@@ -89,6 +89,7 @@ METHODS: tuple[Entry, ...] = (
     Entry("fisher_forgetting", f"{_EDITS}.fisher_forgetting:FisherForgetting"),
     Entry("prune_then_unlearn", f"{_EDITS}.prune_then_unlearn:PruneThenUnlearn", row=51),
     Entry("concept_poisoning", f"{_DESCENT}.concepts.poisoning:ConceptPoisoning", row=15),
+    Entry("concept_masking", f"{_DESCENT}.concepts.masking:ConceptMasking", row=15),
     Entry("meta_unlearn", f"{_DESCENT}.meta_unlearn:MetaUnlearn", row=32),
     Entry("boundary_shrink", f"{_DESCENT}.boundary:BoundaryShrink", row=46),
     Entry("boundary_expanding", f"{_DESCENT}.boundary:BoundaryExpanding", row=46),

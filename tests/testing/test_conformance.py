@@ -32,6 +32,7 @@ SETTINGS = {
     ("method", "scar_self"): {"epochs": 2, "batch_size": 64, "noise_count": 128},
     ("method", "concept_poisoning"): {"epochs": 2, "size": 112, "stride": 56},
     ("method", "meta_unlearn"): {"epochs": 2, "width": 16, "identity_width": 4, "learning_rate": 1e-3},
+    ("method", "concept_masking"): {"new_tokens": 8, "steps": 4},
     ("method", "slug"): {"erased": 0.5},
     ("method", "laf"): {"epochs": 2, "vae_epochs": 2, "repair_epochs": 1},
     ("method", "miu"): {"epochs": 3, "forget_epochs": 2, "batch_size": 32, "first_batches": 3, "later_batches": 2},

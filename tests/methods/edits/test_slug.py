@@ -20,6 +20,7 @@ from lethe.problem import Problem
 from lethe.run import Run
 from lethe.scopes import Layers
 from lethe.state_arithmetic import difference, weights
+from lethe.worlds.cifar10 import Cifar10, data_folder
 from lethe.worlds.digits import Digits
 from tests.helpers import accuracies, gap_to_gold, tiny_problem
 
@@ -160,3 +161,16 @@ def test_a_set_that_no_layer_erases_is_said_and_the_best_returned(mislabelled):
 def test_what_cannot_be_is_refused_in_a_line(wrong, said):
     with pytest.raises(ConfigurationError, match=said):
         unlearn(tiny_problem() if "layers" not in wrong else Digits("class").problem(), SLUG(**wrong))
+
+
+@pytest.mark.slow
+def test_a_class_goes_from_the_published_resnet():
+    folder = data_folder()
+    if folder is None:
+        pytest.skip("needs the public data sets: set LETHE_DATA to their folder")
+    problem = Cifar10(folder).problem()
+    _, retain_before, test_before = accuracies(problem, problem.model)
+    forget, retain, test = accuracies(problem, unlearn(problem, SLUG(batch_size=64)).model)
+    assert forget == 0
+    assert retain > retain_before - 0.05
+    assert test > test_before - 0.05
