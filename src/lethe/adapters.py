@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,23 @@ _SAVED = "base_model.model."  # what peft's own loader expects before every name
 def is_adapted(model: nn.Module) -> bool:
     """Whether the model has adapters that are not merged."""
     return bool(getattr(model, "peft_config", None))
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Return the model inside a `PeftModel`, its adapters in place and active; any other model as it is.
+
+    Raises:
+        InputError: what was learnt is a prompt before the input, and no part of the model inside.
+    """
+    peft = sys.modules.get("peft")  # without it there is no such model
+    if peft is None or not isinstance(model, peft.PeftModel):
+        return model
+    wrapper: Any = model
+    if wrapper.active_peft_config.is_prompt_learning:
+        kind = wrapper.active_peft_config.peft_type.value
+        raise InputError(f"{kind} learns a prompt, which is no part of the model; give one whose weights were changed")
+    inside: nn.Module = wrapper.get_base_model()
+    return inside
 
 
 def inject(model: nn.Module, targets: Sequence[str], rank: int, alpha: float, dropout: float, seed: int) -> None:

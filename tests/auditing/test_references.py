@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig
 
 from lethe import models
 from lethe.auditing import Audit
 from lethe.auditing.metric import Rows
 from lethe.auditing.metrics.accuracy import ForgetLoss
 from lethe.auditing.metrics.answers import ForgetProbability
-from lethe.auditing.references import gold_that_saw, overlaps, weights_alike
+from lethe.auditing.references import gold_that_saw, overlaps, structures, weights_alike
 from lethe.examples import Examples, concatenate
 from lethe.problem import Problem
 from lethe.tasks import Classification
 from lethe.testing.language import tiny_language_problem
+from lethe.worlds.people import People
 from tests.auditing.metrics.made import made, with_probability
 
 QUICK = Audit(metrics=(ForgetLoss(),), attacks=(), resamples=5)
@@ -118,3 +121,20 @@ def test_a_sound_problem_of_images_or_texts_has_no_warnings(mislabelled: Problem
     texts = tiny_language_problem()
     quick = dataclasses.replace(QUICK, metrics=(ForgetProbability(),))
     assert quick(dataclasses.replace(texts, gold=texts.gold[1:]), texts.gold[0]).warnings == ()
+
+
+def test_a_model_that_is_built_otherwise_is_named_and_still_judged() -> None:
+    """A gold model of another width is another architecture; an original with adapters is not."""
+    original, wider = People.tiny().network(), People.tiny(width=32).network()
+    adapted: Any = models.copied(original)
+    adapted.add_adapter(LoraConfig(r=2, target_modules=["q_proj"]))
+    (found,) = structures(original, {"unlearned": adapted, "gold 1": models.copied(original), "gold 2": wider})
+    assert (found.about, found.invalidates) == ("gold 2", False)
+    assert "'model.embed_tokens.weight' is 1024 x 64 there and 1024 x 32 here" in found.sentence
+
+
+def test_a_gold_model_that_is_the_original_is_named_once(mislabelled: Problem) -> None:
+    beside = dataclasses.replace(mislabelled, gold=(mislabelled.model, *mislabelled.gold))
+    evidence = Audit(metrics=(ForgetLoss(),), attacks=(), resamples=0)(beside, mislabelled.gold[0])
+    assert [one.about for one in evidence.warnings if one.invalidates] == ["gold 1"]
+    assert evidence.verdict.sentence.count("gold 1") == 1

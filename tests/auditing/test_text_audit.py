@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from peft import LoraConfig, PromptTuningConfig, get_peft_model
 
 from lethe import models
 from lethe.auditing import Audit, Auditor, Evidence
+from lethe.auditing.attacks.quantize import Quantize
 from lethe.auditing.attacks.relearn import Relearn, RelearnText
 from lethe.auditing.metrics.accuracy import ForgetAccuracy
 from lethe.auditing.metrics.answers import ForgetProbability
-from lethe.errors import ConfigurationError
+from lethe.errors import ConfigurationError, InputError
 from lethe.examples import Examples
 from lethe.problem import Problem
 from lethe.report import write_report
@@ -128,3 +131,24 @@ def test_the_report_shows_it(on_original: Evidence, tmp_path: Path) -> None:
     assert "Exact memorization" in page
     assert "Probability beside original and gold" in page
     assert "forget probability (%)" in page
+
+
+def test_models_wrapped_by_peft_are_audited_with_their_adapters(problem: Problem) -> None:
+    """The wrapper has names and properties of its own, and its adapter is part of what is audited and attacked."""
+    config = LoraConfig(r=2, lora_alpha=64, target_modules=["q_proj", "up_proj"], init_lora_weights=False)
+    torch.manual_seed(0)
+    wrapped = get_peft_model(models.copied(problem.model), config)
+    before = models.fingerprint(wrapped)
+    audit = Audit(metrics=(ForgetProbability(),), attacks=(Quantize(bits=(32,)),), resamples=0)
+    evidence = audit(dataclasses.replace(problem, gold=(wrapped, *problem.gold)), wrapped)
+    entry = evidence.entry("quantize")
+    assert entry.value == pytest.approx(evidence.entry("forget_probability").value, abs=1e-4)
+    assert entry.value < 0.9 * entry.original
+    assert len(entry.gold) == 3, "the wrapped model is no gold of its own"
+    assert models.fingerprint(wrapped) == before
+
+
+def test_a_learnt_prompt_is_no_part_of_a_model(problem: Problem) -> None:
+    prompted = get_peft_model(models.copied(problem.model), PromptTuningConfig("CAUSAL_LM", num_virtual_tokens=2))
+    with pytest.raises(InputError, match="PROMPT_TUNING learns a prompt"):
+        Audit(metrics=(ForgetProbability(),), attacks=())(problem, prompted)

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from lethe import adapters
 from lethe.auditing import checks
 from lethe.auditing.attacking import Attacker
 from lethe.auditing.attacks.base import Attack
@@ -21,7 +22,7 @@ from lethe.auditing.measure_text import Asked, measure_text
 from lethe.auditing.measure_values import measure_values
 from lethe.auditing.metric import Metric, References, Rows, Score
 from lethe.auditing.policy import Policy
-from lethe.auditing.references import gold_that_saw, overlaps, weights_alike
+from lethe.auditing.references import gold_that_saw, overlaps, structures, weights_alike
 from lethe.auditing.scoring import Panel, Scores, entry, lacking, metric_seed, require_numbers
 from lethe.auditing.settings import of_parts
 from lethe.auditing.verdict import verdict
@@ -82,6 +83,7 @@ class Auditor:
         siblings: Sequence[nn.Module] = (),
     ) -> Evidence:
         """Return the evidence on one model; the arguments are those of `Audit`."""
+        model, siblings = adapters.unwrapped(model), [adapters.unwrapped(one) for one in siblings]
         check_finite(model, f"model '{name}'")
         own, original = fingerprint(model), fingerprint(self.problem.model)
         # A gold model that is audited itself is no reference of its own; one that was given twice counts once.
@@ -147,12 +149,17 @@ class Auditor:
     def _warnings(self, model: nn.Module, golds: Mapping[str, nn.Module]) -> list[Caution]:
         given = [fingerprint(gold) for gold in self.problem.gold]
         rows = {name: self._rows(gold) for name, gold in self._named(golds).items()}
-        return [
-            *weights_alike(fingerprint(model), fingerprint(self.problem.model), given),
+        original = self.problem.model
+        found = [
+            *weights_alike(fingerprint(model), fingerprint(original), given),
+            *structures(original, {"unlearned": model, **self._named(golds)}),
             *overlaps(self.task, self._sets()),
-            *(saw := gold_that_saw(self._rows(self.problem.model), rows)),
-            *(one for one in gold_that_saw_some(self._rows(self.problem.model), rows) if one.about not in _names(saw)),
         ]
+        # Of what one finds wrong with a gold model already, the next says nothing new.
+        for look in (gold_that_saw, gold_that_saw_some):
+            invalid = {caution.about for caution in found if caution.invalidates}
+            found += [caution for caution in look(self._rows(original), rows) if caution.about not in invalid]
+        return found
 
     def _checks(self, model: nn.Module, golds: Mapping[str, nn.Module]) -> dict[str, Any]:
         """Return what `lethe verify` measures again."""
@@ -237,10 +244,6 @@ class Auditor:
         if (name, *golds) not in self._scores:
             self._scores[name, *golds] = panel.scores(metric, seed)
         return self._scores[name, *golds]
-
-
-def _names(cautions: Sequence[Caution]) -> set[str]:
-    return {caution.about for caution in cautions}
 
 
 def _cost(cost: Mapping[str, float] | None, retrain_seconds: float | None) -> dict[str, float | None] | None:

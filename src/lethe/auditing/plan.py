@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from lethe import adapters
 from lethe.auditing.attacks.base import Attack
 from lethe.auditing.auditor import Auditor
 from lethe.auditing.evidence import Evidence
@@ -94,6 +95,8 @@ class Audit:
         The arguments are those of the call; missing gold models are trained here.
         """
         self._check()
+        golds = tuple(adapters.unwrapped(gold) for gold in problem.gold)
+        problem = replace(problem, model=adapters.unwrapped(problem.model), gold=golds)
         problem.check()
         run = run or Run(device=device_of(problem.model))
         task = problem.task
@@ -115,7 +118,7 @@ class Audit:
             policy=self.policy,
             run=run,
             known=Measurements(self.folder),
-            originals=with_shadows(originals, problem, self.shadows, run),
+            originals=with_shadows([adapters.unwrapped(one) for one in originals], problem, self.shadows, run),
             resamples=self.resamples,
             texts=self.texts,
             new_tokens=self.new_tokens,

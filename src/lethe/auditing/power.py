@@ -89,10 +89,13 @@ def power(original: float, gold: Gold | None, bound: float = 0.0, error: float =
             "the original lies where another gold model might: original and gold cannot be told apart by this metric",
         )
     if distance <= bound:
-        return Power(False, f"the original is {distance:.3g} from gold, within the bound of {bound:.3g}: no difference")
+        return Power(
+            False,
+            f"the original is {distance:.3g} from gold, within the bound of {bound:.3g}: no difference that counts",
+        )
     if distance - error <= max(gold.reach, bound):
         return Power(
-            False, f"the original is {distance:.3g} ± {error:.2g} from gold: too few examples to tell it apart"
+            False, f"the original is {distance:.3g} ± {error:.2g} from gold: too few examples to tell the two apart"
         )
     return Power(True, f"the original is {distance / (gold.spread or 1):.1f} spreads from gold")
 

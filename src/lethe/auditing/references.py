@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+from torch import nn
 
 from lethe.auditing.metric import Rows
 from lethe.auditing.metrics.signals import log_probability
@@ -50,6 +51,31 @@ def weights_alike(unlearned: str, original: str, given: Sequence[str]) -> list[C
         elif gold in given[: i - 1]:
             found.append(Caution(f"gold {i}", f"it is the same model as gold {given.index(gold) + 1}; it counts once"))
     return found
+
+
+def structures(original: nn.Module, others: Mapping[str, nn.Module]) -> list[Caution]:
+    """Return which models are not built as the original is: what sets them apart may be that.
+
+    Args:
+        original: the original.
+        others: the models beside it, by what they are called.
+    """
+    own = _structure(original)
+    found = []
+    for name, model in others.items():
+        shapes = _structure(model)
+        if shapes != own:
+            apart = next(layer for layer in (*own, *shapes) if own.get(layer) != shapes.get(layer))
+            there, here = (" x ".join(map(str, some[apart])) if apart in some else "missing" for some in (own, shapes))
+            sentence = f"it is not built as the original: '{apart}' is {there} there and {here} here"
+            found.append(Caution(name, f"{sentence}; differences may be those of architectures"))
+    return found
+
+
+def _structure(model: nn.Module) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the weights by name, adapters left out."""
+    names = ((name.replace(".base_layer", ""), tuple(weight.shape)) for name, weight in model.named_parameters())
+    return {name: shape for name, shape in names if ".lora_" not in name}
 
 
 def overlaps(task: Classification | CausalLM | Regression, sets: Mapping[str, Examples]) -> list[Caution]:

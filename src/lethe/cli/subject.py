@@ -79,7 +79,8 @@ def of_folders(model: str, original: str, named: Mapping[str, Any]) -> Subject:
     needed = {"--model": model, "--original": original, "--forget": named.get("forget")}
     missing = [option for option, value in needed.items() if not value]
     if missing:
-        raise ConfigurationError(f"{' and '.join(missing)} is missing; give --run, or all of {', '.join(needed)}")
+        verb = "is" if len(missing) == 1 else "are"
+        raise ConfigurationError(f"{' and '.join(missing)} {verb} missing; give --run, or all of {', '.join(needed)}")
     return Subject(Path(model).resolve().name, model, Inputs(model=original, **named))
 
 

@@ -69,7 +69,9 @@ class WatermarkStrength(Attack):
             AuditIncomplete: no key is named.
         """
         if self.key is None:
-            raise AuditIncomplete("needs data that were watermarked, and the owner's key; name it with watermark.key=…")
+            raise AuditIncomplete(
+                "needs data that were watermarked, and the owner's key; name it with --set watermark.key=NUMBER"
+            )
         start, task = time.perf_counter(), as_causal_lm(problem.task, type(self).__name__)
         asked = self._asked(problem.forget)
         texts = written(model, task, {"forget": asked}, self.samples, self.new_tokens, run)["forget"]
