@@ -94,30 +94,25 @@ export class Plane {
     return { x: roomy(extent(this.found.x)), y: roomy(extent(this.found.y)) };
   }
 
-  /** Where a place of the plane lies on the screen. */
-  at(x, y) {
-    const { clientWidth: width } = this.place,
-      { view } = this;
-    return [
-      ((x - view.x[0]) / (view.x[1] - view.x[0])) * width,
-      HEIGHT - ((y - view.y[0]) / (view.y[1] - view.y[0])) * HEIGHT,
-    ];
+  /** How places of the plane become places on the screen. */
+  map() {
+    const { x, y } = this.view,
+      across = this.place.clientWidth / (x[1] - x[0]),
+      up = HEIGHT / (y[1] - y[0]);
+    return (left, top) => [(left - x[0]) * across, HEIGHT - (top - y[0]) * up];
   }
 
   /** Which place of the plane lies there on the screen. */
   back([left, top]) {
     const { clientWidth: width } = this.place,
-      { view } = this;
-    return [
-      view.x[0] + (left / width) * (view.x[1] - view.x[0]),
-      view.y[0] + ((HEIGHT - top) / HEIGHT) * (view.y[1] - view.y[0]),
-    ];
+      { x, y } = this.view;
+    return [x[0] + (left / width) * (x[1] - x[0]), y[0] + ((HEIGHT - top) / HEIGHT) * (y[1] - y[0])];
   }
 
   scene() {
     return {
       points: this.points,
-      at: (x, y) => this.at(x, y),
+      at: this.map(),
       palette: colours(this.setting),
       moves: get("moves") === "1",
       width: this.place.clientWidth,
@@ -134,10 +129,11 @@ export class Plane {
   /** What lies over the points: the shape that was drawn, and the ring. */
   mark() {
     const { clientWidth: width } = this.place,
-      drawn = shape();
-    const line = this.drawing ?? (drawn?.of === this.model.kind ? drawn.corners.map(([x, y]) => this.at(x, y)) : null);
+      drawn = shape(),
+      map = this.map();
+    const line = this.drawing ?? (drawn?.of === this.model.kind ? drawn.corners.map(([x, y]) => map(x, y)) : null);
     const point = this.ringed === null ? null : this.points.find(({ row }) => row === this.ringed);
-    const [x, y] = point ? this.at(point.x, point.y) : [0, 0];
+    const [x, y] = point ? map(point.x, point.y) : [0, 0];
     this.over.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     this.over.replaceChildren(
       ...[
@@ -241,11 +237,12 @@ export class Plane {
   }
 
   nearest([left, top]) {
+    const map = this.map();
     let best = null,
       least = REACH ** 2;
     for (const point of this.points ?? []) {
       if (!point.seen) continue;
-      const [x, y] = this.at(point.x, point.y),
+      const [x, y] = map(point.x, point.y),
         far = (x - left) ** 2 + (y - top) ** 2;
       if (far < least) {
         least = far;

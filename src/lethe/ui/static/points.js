@@ -15,7 +15,9 @@ const TEN = [
   "#0891b2",
 ];
 const MANY = 5000,
-  PALE = 0.1;
+  PALE = 0.1,
+  SIZE = 3,
+  TRAILS = 3000;
 
 /** A colour for each class, or each set. */
 export function colours(setting) {
@@ -64,44 +66,97 @@ const ink = (name) => getComputedStyle(document.documentElement).getPropertyValu
 export function paint(canvas, scene) {
   const { width, height, points } = scene,
     sharp = window.devicePixelRatio || 1;
-  canvas.width = width * sharp;
-  canvas.height = height * sharp;
+  canvas.width = Math.round(width * sharp);
+  canvas.height = Math.round(height * sharp);
   const pen = canvas.getContext("2d");
+  if (points.length > MANY) stamp(pen, canvas, scene, sharp);
   pen.scale(sharp, sharp);
-  pen.fillStyle = ink("--page");
-  pen.fillRect(0, 0, width, height);
+  if (points.length <= MANY) {
+    pen.fillStyle = ink("--page");
+    pen.fillRect(0, 0, width, height);
+  }
   if (scene.moves) trails(pen, scene);
-  const size = points.length > MANY ? 1.5 : 3;
-  scene.layers = points.layers ??= layers(points);
-  for (const list of scene.layers) group(pen, scene, list, size);
+  if (points.length <= MANY) for (const list of ordered(points)) group(pen, scene, list);
+}
+
+const ordered = (points) => (points.layers ??= layers(points));
+
+/** Writes points pixel by pixel: paths of tens of thousands of points take a canvas longer than a frame. */
+function stamp(pen, canvas, { points, at, palette }, sharp) {
+  const image = pen.createImageData(canvas.width, canvas.height),
+    pixels = new Uint32Array(image.data.buffer);
+  const page = packed(pen, ink("--page"), null),
+    full = palette.map((colour) => packed(pen, colour, null)),
+    pale = palette.map((colour) => packed(pen, colour, ink("--page")));
+  pixels.fill(page);
+  const dot = Math.max(1, Math.round(1.5 * sharp)),
+    square = marks(dot, () => true),
+    cross = marks(dot + 1, (x, y) => Math.abs(x) === Math.abs(y));
+  for (const list of ordered(points)) {
+    const [{ colour, forget, seen }] = list,
+      value = (seen ? full : pale)[colour],
+      shape = forget ? cross : square;
+    for (const point of list) {
+      const [x, y] = at(point.x, point.y),
+        left = Math.round(x * sharp),
+        top = Math.round(y * sharp);
+      if (left < 4 || top < 4 || left >= canvas.width - 4 || top >= canvas.height - 4) continue;
+      for (const [right, down] of shape) pixels[(top + down) * canvas.width + left + right] = value;
+    }
+  }
+  pen.putImageData(image, 0, 0);
+}
+
+function marks(size, keep) {
+  const all = [];
+  for (let y = -size; y <= size; y++) for (let x = -size; x <= size; x++) if (keep(x, y)) all.push([x, y]);
+  return all;
+}
+
+/** A colour as a pixel holds it; faded into another where one is given. */
+function packed(pen, colour, into) {
+  const parts = (text) => {
+    pen.fillStyle = text;
+    return [1, 3, 5].map((from) => parseInt(pen.fillStyle.slice(from, from + 2), 16));
+  };
+  const own = parts(colour),
+    other = into && parts(into);
+  const [red, green, blue] = own.map((part, at) => (other ? Math.round(PALE * part + (1 - PALE) * other[at]) : part));
+  return (255 << 24) | (blue << 16) | (green << 8) | red;
 }
 
 function trails(pen, { points, at }) {
   pen.globalAlpha = 0.35;
   pen.strokeStyle = ink("--ink");
   pen.beginPath();
-  for (const { x, y, from, forget, seen } of points)
-    if (from && forget && seen) {
-      pen.moveTo(...at(...from));
-      pen.lineTo(...at(x, y));
-    }
+  for (const { x, y, from } of moved(points)) {
+    pen.moveTo(...at(...from));
+    pen.lineTo(...at(x, y));
+  }
   pen.stroke();
 }
 
-function group(pen, { at, palette, width, height }, list, size) {
+/** The forget examples whose moves are drawn: more of them than some thousands show nothing but a grey cloud. */
+function moved(points) {
+  const all = points.filter(({ from, forget, seen }) => from && forget && seen);
+  const every = Math.ceil(all.length / TRAILS);
+  return all.filter((_, at) => at % every === 0);
+}
+
+function group(pen, { at, palette, width, height }, list) {
   const [{ colour, forget, seen }] = list;
   pen.globalAlpha = seen ? 0.85 : PALE;
   pen.fillStyle = pen.strokeStyle = palette[colour];
-  pen.lineWidth = size > 2 ? 2 : 1.2;
+  pen.lineWidth = 2;
   pen.beginPath();
   for (const point of list) {
     const [x, y] = at(point.x, point.y);
     if (x < -9 || y < -9 || x > width + 9 || y > height + 9) continue;
-    if (forget) cross(pen, x, y, size + 0.5);
-    else if (size > 2) {
-      pen.moveTo(x + size, y);
-      pen.arc(x, y, size, 0, 7);
-    } else pen.fillRect(x - size, y - size, 2 * size, 2 * size);
+    if (forget) cross(pen, x, y, SIZE + 0.5);
+    else {
+      pen.moveTo(x + SIZE, y);
+      pen.arc(x, y, SIZE, 0, 7);
+    }
   }
   if (forget) pen.stroke();
   else pen.fill();
@@ -116,7 +171,7 @@ function cross(pen, x, y, size) {
 
 /** The scene as an SVG element, with its name above. */
 export function vector({ points, at, palette, moves, width, height }, name) {
-  const size = points.length > MANY ? 1.5 : 3,
+  const size = points.length > MANY ? SIZE / 2 : SIZE,
     r = size + 0.5;
   const drawing = s(
     "svg",
@@ -131,8 +186,7 @@ export function vector({ points, at, palette, moves, width, height }, name) {
         fill: "none",
         stroke: ink("--ink"),
         "stroke-opacity": 0.35,
-        d: points
-          .filter(({ from, forget, seen }) => from && forget && seen)
+        d: moved(points)
           .map(
             ({ x, y, from }) =>
               `M${at(...from)
@@ -142,7 +196,7 @@ export function vector({ points, at, palette, moves, width, height }, name) {
           .join(""),
       }),
     );
-  for (const { x, y, colour, forget, seen } of points.layers?.flat() ?? points) {
+  for (const { x, y, colour, forget, seen } of ordered(points).flat()) {
     const place = at(x, y),
       [left, top] = place.map(short);
     if (!inside(place)) continue;
@@ -151,7 +205,7 @@ export function vector({ points, at, palette, moves, width, height }, name) {
         ? s("path", {
             d: `M${left - r} ${top - r}l${2 * r} ${2 * r}m${-2 * r} 0l${2 * r} ${-2 * r}`,
             stroke: palette[colour],
-            "stroke-width": size > 2 ? 2 : 1.2,
+            "stroke-width": size === SIZE ? 2 : 1.2,
             opacity: seen ? 0.85 : PALE,
           })
         : s("circle", { cx: left, cy: top, r: size, fill: palette[colour], opacity: seen ? 0.85 : PALE }),
