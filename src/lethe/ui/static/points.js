@@ -83,34 +83,41 @@ const ordered = (points) => (points.layers ??= layers(points));
 
 /** Writes points pixel by pixel: paths of tens of thousands of points take a canvas longer than a frame. */
 function stamp(pen, canvas, { points, at, palette }, sharp) {
-  const image = pen.createImageData(canvas.width, canvas.height),
+  const { width, height } = canvas,
+    image = pen.createImageData(width, height),
     pixels = new Uint32Array(image.data.buffer);
-  const page = packed(pen, ink("--page"), null),
-    full = palette.map((colour) => packed(pen, colour, null)),
+  const full = palette.map((colour) => packed(pen, colour, null)),
     pale = palette.map((colour) => packed(pen, colour, ink("--page")));
-  pixels.fill(page);
-  const dot = Math.max(1, Math.round(1.5 * sharp)),
-    square = marks(dot, () => true),
-    cross = marks(dot + 1, (x, y) => Math.abs(x) === Math.abs(y));
+  pixels.fill(packed(pen, ink("--page"), null));
+  const dot = Math.max(1, Math.round(sharp)),
+    square = marks(dot, width, () => true),
+    cross = marks(dot + 1, width, (x, y) => Math.abs(x) === Math.abs(y)),
+    edge = dot + 2;
+  // The map is linear: two places of it are enough, and no list is made for each point.
+  const [x0, y0] = at(0, 0),
+    [x1, y1] = at(1, 1);
   for (const list of ordered(points)) {
-    const [{ colour, forget, seen }] = list,
+    const { colour, forget, seen } = list[0],
       value = (seen ? full : pale)[colour],
       shape = forget ? cross : square;
-    for (const point of list) {
-      const [x, y] = at(point.x, point.y),
-        left = Math.round(x * sharp),
-        top = Math.round(y * sharp);
-      if (left < 4 || top < 4 || left >= canvas.width - 4 || top >= canvas.height - 4) continue;
-      for (const [right, down] of shape) pixels[(top + down) * canvas.width + left + right] = value;
+    list.xs ??= Float64Array.from(list, ({ x }) => x);
+    list.ys ??= Float64Array.from(list, ({ y }) => y);
+    for (let point = 0; point < list.xs.length; point++) {
+      const left = Math.round((x0 + (x1 - x0) * list.xs[point]) * sharp),
+        top = Math.round((y0 + (y1 - y0) * list.ys[point]) * sharp);
+      if (left < edge || top < edge || left >= width - edge || top >= height - edge) continue;
+      const middle = top * width + left;
+      for (let part = 0; part < shape.length; part++) pixels[middle + shape[part]] = value;
     }
   }
   pen.putImageData(image, 0, 0);
 }
 
-function marks(size, keep) {
+/** How far the pixels of a mark lie from its middle, in an image of some width. */
+function marks(size, width, keep) {
   const all = [];
-  for (let y = -size; y <= size; y++) for (let x = -size; x <= size; x++) if (keep(x, y)) all.push([x, y]);
-  return all;
+  for (let y = -size; y <= size; y++) for (let x = -size; x <= size; x++) if (keep(x, y)) all.push(y * width + x);
+  return Int32Array.from(all);
 }
 
 /** A colour as a pixel holds it; faded into another where one is given. */
