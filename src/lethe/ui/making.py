@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from lethe import models
-from lethe.errors import InputError, LetheError, StorageError
+from lethe.errors import InputError, LetheError
 from lethe.examples import Examples
 from lethe.problem import Problem
 from lethe.run import Run
@@ -105,11 +105,11 @@ class Making:
         try:
             if not any(run.result for run in self.group.runs):
                 raise InputError("none of the setting's runs is done")
-            facts = self._setting()
-        except StorageError:
-            raise
+            if not self.shelf.has(f"{self.key}-setting"):
+                _ = self.loaded
         except LetheError as error:
             return Made(CLASSIFIER, None, [_unshown(run, str(error)) for run in self.group.runs])
+        facts = self._setting()
         names = {model: f"{self.key}-{model}" for model in (ORIGINAL, *facts["golds"])}
         shown = [self._summarised(model, names[model]) for model in names]
         with self.run.progress.bar("models measured", len(self.group.runs)) as bar:
