@@ -1,4 +1,4 @@
-"""`lethe bench`: a published benchmark from the data to the table, for several methods and seeds."""
+"""`lethe bench`: a benchmark from the data to the table, for several methods and seeds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lethe.catalogue import BENCHMARKS
+from lethe.cli.bench_classification import NAME, SEEDS, TRIALS, Asked, compare
 from lethe.cli.options import Device, Template, device_named, stoppable
 from lethe.cli.terminal import Json, Quiet, note, print_json, progress, settings, stdout
 from lethe.errors import ConfigurationError, nearest
@@ -17,13 +18,18 @@ if TYPE_CHECKING:
     from lethe.benchmarks.results import Results
     from lethe.methods.base import Method
 
+NAMES = (*(benchmark.slug for benchmark in BENCHMARKS), NAME)
+COMPARISON = f"{NAME[0].upper()}{NAME[1:]}"
+
 
 def bench(
-    name: Annotated[str, typer.Argument(help=f"Name of the benchmark: {', '.join(b.slug for b in BENCHMARKS)}.")],
+    name: Annotated[str, typer.Argument(help=f"Name of the benchmark: {', '.join(NAMES)}.")],
     data: Annotated[
         str, typer.Option(help="Folder with the benchmark's files, or its name on the hub, as locuslab/TOFU.")
-    ],
-    out: Annotated[Path, typer.Option(help="Folder of all models and results; the same command again goes on there.")],
+    ] = "",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of all models and results; the same command again goes on there.")
+    ] = None,
     model: Annotated[
         str,
         typer.Option(help="The model before it learnt what is to be forgotten; where none is trained, that knows it."),
@@ -32,7 +38,7 @@ def bench(
     methods: Annotated[
         str, typer.Option(help="Names of methods, with commas between; none evaluates what is there.")
     ] = "",
-    seeds: Annotated[str, typer.Option(help="Seeds, with commas between: a run a method and seed.")] = "0",
+    seeds: Annotated[str, typer.Option(help="Seeds, with commas between: a run a method and seed. Else 0.")] = "",
     set_: Annotated[
         list[str],
         typer.Option("--set", help="METHOD.NAME=VALUE, a hyperparameter; tofu.length=100 of the benchmark itself."),
@@ -46,34 +52,88 @@ def bench(
     gold: Annotated[str, typer.Option(help="A model trained on what is retained; else one is made.")] = "",
     device: Device = "auto",
     template: Template = "",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="The two settings on digits alone.", rich_help_panel=COMPARISON)
+    ] = False,
+    settings_: Annotated[
+        str, typer.Option("--settings", help="Settings, with commas between; else all.", rich_help_panel=COMPARISON)
+    ] = "",
+    tune: Annotated[
+        int | None, typer.Option(min=0, help="Trials of tuning a method and setting.", rich_help_panel=COMPARISON)
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Runs at a time, a process each.", rich_help_panel=COMPARISON)
+    ] = None,
+    page: Annotated[Path | None, typer.Option(help="Markdown file for the tables.", rich_help_panel=COMPARISON)] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Prepare, unlearn and evaluate on a published benchmark, and print one table.
+    """Prepare, unlearn and evaluate on a benchmark, and print one table.
+
+    `classification` compares every method for classifiers on settings of lethe's own, with seeds 0,1,2; see below.
+
+    Example: lethe bench classification --quick --workers 2
 
     Example: lethe bench tofu --model llama --data locuslab/TOFU --split forget10 --methods npo,simnpo --out tofu
     """
+    names = [method_slug(part.strip()) for part in methods.split(",") if part.strip()]
+    comparing = {"quick": quick, "settings": settings_, "tune": tune, "workers": workers, "page": page}
+    own = {"split": split or None, "limit": limit, "epochs": epochs, "learning_rate": learning_rate}
+    models = {"model": model, "target": target, "gold": gold}
+    if name == NAME:
+        given = {**own, **models, "data": data, "template": template, "device": device if device != "auto" else ""}
+        _refuse(given, f"is for published benchmarks, and {NAME} brings its own data and models")
+        asked = Asked(
+            out=out or Path(f"bench-{NAME}"),
+            methods=names,
+            settings=[part.strip() for part in settings_.split(",") if part.strip()],
+            quick=quick,
+            seeds=_seeds(seeds) if seeds else SEEDS,
+            trials=TRIALS if tune is None else tune,
+            options=_by_method(set_),
+            workers=workers or 1,
+            page=page,
+        )
+        compare(asked, quiet, as_json)
+        return
+    _refuse(comparing, f"is for the benchmark {NAME}")
+    given = {option: str(value) for option, value in own.items() if value is not None}
+    _published(name, names, _by_method(set_), given, models, data, out, seeds or "0", device, template, quiet, as_json)
+
+
+def _published(
+    name: str,
+    chosen: Sequence[str],
+    per_owner: Mapping[str, Mapping[str, str]],
+    given: Mapping[str, str],
+    models: Mapping[str, str],
+    data: str,
+    out: Path | None,
+    seeds: str,
+    device: str,
+    template: str,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Run a published benchmark and print its table."""
     from lethe.benchmarks.image_running import ImageBench
     from lethe.benchmarks.images import ImageBenchmark
     from lethe.benchmarks.running import Bench
     from lethe.run import Run
 
-    chosen = [method_slug(part.strip()) for part in methods.split(",") if part.strip()]
-    per_method = {method_slug(owner): options for owner, options in _by_method(set_).items()}
+    per_method = {method_slug(owner): options for owner, options in per_owner.items()}
     _check_names(per_method, [name, *chosen])
-    own = {"split": split or None, "limit": limit, "epochs": epochs, "learning_rate": learning_rate}
-    given = {option: str(value) for option, value in own.items() if value is not None}
     benchmark = _built(name, {**given, **per_method.get(name, {})})
+    if not data or out is None:
+        raise ConfigurationError(f"{'--out' if data else '--data'} is missing; lethe bench {name} needs both")
     run = Run(device=device_named(device), progress=progress(quiet))
     of_images = isinstance(benchmark, ImageBenchmark)
     common: dict[str, Any] = {
-        "model": model,
+        **models,
         "data": data,
         "out": out,
         "methods": _methods(chosen, per_method, of_images),
         "seeds": _seeds(seeds),
-        "target": target,
-        "gold": gold,
         "device": run.device,
         "progress": run.progress,
         "stop": run.stop,
@@ -92,6 +152,12 @@ def bench(
         note(f"interrupted; the same command goes on with what is in {out}")
         raise
     _show(results, out, quiet, as_json)
+
+
+def _refuse(options: Mapping[str, object], why: str) -> None:
+    for option, value in options.items():
+        if value not in (None, "", False):
+            raise ConfigurationError(f"--{option.replace('_', '-')} {why}; leave it out")
 
 
 def method_slug(name: str) -> str:

@@ -13,7 +13,7 @@ from lethe.errors import ConfigurationError, LetheError, StorageError
 from lethe.grid import results
 from lethe.grid.cells import CELL, Cell, Spec, state
 from lethe.grid.settings import Setting
-from lethe.grid.tuning import Tuning
+from lethe.grid.tuning import Tuning, search
 from lethe.grid.working import CellJob, Looking, work_cell
 from lethe.pool import Local, Pool
 from lethe.progress import Progress, Silent
@@ -142,15 +142,30 @@ class Grid:
         settings = {setting.name: setting for setting in self.settings}
         specs = {spec.label: spec for spec in self.specs}
         chosen: dict[tuple[str, str], dict[str, str]] = {(c.setting.name, c.spec.label): {} for c in todo}
+        searches: dict[tuple[str, str], Tuning] = {}
         for name, label in chosen if self.trials else ():
             where = settings[name].validation()
             if where is None:
                 raise ConfigurationError(
                     f"setting {name} names no other forget set to tune on; add tuned_on, or leave out tune"
                 )
-            tuning = Tuning(where, specs[label], self.trials, self.looking, self.out)
-            chosen[name, label] = tuning.best(self.pool, self.progress)
-        return chosen
+            searches[name, label] = Tuning(where, specs[label], self.trials, self.looking, self.out)
+        return chosen | self._searched(searches)
+
+    def _searched(self, searches: Mapping[tuple[str, str], Tuning]) -> dict[tuple[str, str], dict[str, str]]:
+        """Return what each search found: one spreads its trials over the pool, several are spread themselves."""
+        keys, found = list(searches), dict[tuple[str, str], dict[str, str]]()
+        if len(keys) == 1:
+            return {keys[0]: searches[keys[0]].best(self.pool, self.progress)}
+        for where in {tuning.setting.name: tuning.setting for tuning in searches.values()}.values():
+            where.problem()  # what searches share is trained once, not by each of them
+        with self.progress.bar("tuning methods", len(keys)) as bar:
+            for place, answer in self.pool.each(search, list(searches.values())):
+                if isinstance(answer, Exception):
+                    raise answer
+                found[keys[place]] = answer
+                bar.advance()
+        return found
 
     def _note(self, job: CellJob, error: Exception) -> None:
         """Leave the reason in the folder of a cell whose worker could not."""

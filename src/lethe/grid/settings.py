@@ -72,8 +72,8 @@ class WorldSetting(Setting):
         kind: type[Any] = getattr(import_module(module), name)
         return kind
 
-    def problem(self) -> Problem:
-        """Return the world's problem."""
+    def made(self) -> Any:
+        """Return the world itself; raises ConfigurationError where it needs public data that are not there."""
         kind, options = self._kind(), dict(self.options)
         if "folder" in {one.name for one in dataclasses.fields(kind)} and "folder" not in options:
             from lethe.worlds.cifar10 import data_folder
@@ -81,7 +81,11 @@ class WorldSetting(Setting):
             options["folder"] = data_folder()
             if options["folder"] is None:
                 raise ConfigurationError(f"world {self.world} needs public data: set LETHE_DATA to their folder")
-        problem: Problem = kind(**options).problem()
+        return kind(**options)
+
+    def problem(self) -> Problem:
+        """Return the world's problem."""
+        problem: Problem = self.made().problem()
         return problem
 
     def validation(self) -> Setting | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from lethe.grid.cells import Spec, plain
 from lethe.grid.settings import Setting
 from lethe.grid.space import Dimension, Range, space
 from lethe.grid.working import Looking, TrialJob, work_trial
-from lethe.pool import Pool
-from lethe.progress import Progress
+from lethe.pool import Local, Pool
+from lethe.progress import Progress, Silent
 from lethe.store import digest, read_json, write_json
 
 TUNING, TRIALS = "tuning", "trials.json"
@@ -80,7 +80,9 @@ class Tuning:
         return dict(min(tried, key=lambda one: one["gap"])["options"])
 
     def _job(self, options: Mapping[str, str]) -> TrialJob:
-        return TrialJob(self.setting, self.spec, options, self.looking, self.out / "measurements")
+        # Attacks cost more than the metrics, and the gap has none of them.
+        looking = replace(self.looking, attacks=())
+        return TrialJob(self.setting, self.spec, options, looking, self.out / "measurements")
 
     @staticmethod
     def _answers(pool: Pool, jobs: Sequence[TrialJob]) -> list[dict[str, Any]]:
@@ -100,8 +102,13 @@ class Tuning:
 
     def _key(self, dimensions: Mapping[str, Dimension]) -> str:
         shown = {name: repr(one) for name, one in dimensions.items()}
-        measured = [list(self.looking.metrics), list(self.looking.attacks)]
+        measured = [list(self.looking.metrics), {name: dict(one) for name, one in self.looking.options.items()}]
         return digest([self.setting.facts(), self.spec.slug, dict(self.spec.options), shown, measured])
+
+
+def search(tuning: Tuning) -> dict[str, str]:
+    """Return what a search finds that a worker does from end to end: the same as with its trials apart."""
+    return tuning.best(Local(), Silent())
 
 
 def _options(trial: Any, dimensions: Mapping[str, Dimension]) -> dict[str, str]:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lethe import configure
 from lethe.api import unlearn
 from lethe.auditing import Audit, Evidence
-from lethe.errors import Diverged, LetheError
+from lethe.errors import LetheError, StorageError
 from lethe.grid.cells import CELL, Cell, Spec
+from lethe.grid.gaps import WORST, mean_gap
 from lethe.grid.settings import Setting
 from lethe.problem import Problem
 from lethe.run import Run
 from lethe.store import EVIDENCE, RunFolder, write_json
-
-WORST = 1.0
-"""The gap of a trial that diverged or could not be measured: no model is further from gold in every share."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +27,20 @@ class Looking:
         metrics: names of metrics; empty for all that fit.
         attacks: names of attacks; empty for none.
         resamples: bootstrap samples for intervals.
+        options: of metrics and attacks, by their name: option to text.
     """
 
     metrics: tuple[str, ...] = ()
     attacks: tuple[str, ...] = ()
     resamples: int = 100
+    options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def audit(self, folder: Path | None = None) -> Audit:
         """Return the audit that measures it; raises ConfigurationError for an unknown name."""
-        metrics = tuple(configure.build(name, {}, kind="metric") for name in self.metrics) or None
-        attacks = tuple(configure.build(name, {}, kind="attack") for name in self.attacks)
+        metrics = (
+            tuple(configure.build(name, self.options.get(name, {}), kind="metric") for name in self.metrics) or None
+        )
+        attacks = tuple(configure.build(name, self.options.get(name, {}), kind="attack") for name in self.attacks)
         return Audit(metrics=metrics, attacks=attacks, golds=0, resamples=self.resamples, folder=folder)
 
 
@@ -95,22 +97,18 @@ def work_cell(job: CellJob) -> None:
 
 
 def work_trial(job: TrialJob) -> dict[str, Any]:
-    """Return the mean gap to gold that the options reach, and what they took."""
+    """Return the mean gap to gold that the options reach, and what they took; a trial that fails has the worst gap."""
     try:
         problem = job.setting.problem()
         result = unlearn(problem, job.spec.build(job.options), run=Run(seed=0))
         evidence = _audited(job.looking, problem, job.measured, result.record, result.model, job.spec.label)
-    except Diverged as error:
+    except (StorageError, OSError):
+        raise
+    except LetheError as error:
         return {"gap": WORST, "seconds": 0.0, "said": str(error)}
-    return {"gap": mean_gap(evidence), "seconds": float(result.record["cost"]["seconds"]), "said": ""}
-
-
-def mean_gap(evidence: Evidence) -> float:
-    """Return the average gap where its four metrics were measured, else the mean |gap| of all shares; 1 without any."""
-    if evidence.average_gap is not None:
-        return evidence.average_gap.value
-    gaps = [abs(entry.gap) for entry in evidence.metrics if entry.unit == "%" and entry.gap is not None]
-    return sum(gaps) / len(gaps) if gaps else WORST
+    except Exception as error:  # of these options; the next may do
+        return {"gap": WORST, "seconds": 0.0, "said": f"{type(error).__name__}: {error}"}
+    return {"gap": mean_gap(evidence, problem), "seconds": float(result.record["cost"]["seconds"]), "said": ""}
 
 
 def _audited(

@@ -46,6 +46,10 @@ class Method(ABC):
         """Return what this configuration reads of the problem; `needs` unless an option changes it."""
         return self.needs
 
+    def reads_labels(self) -> bool:
+        """Return whether this configuration reads the label of any example; what it says is tested."""
+        return True
+
 
 def settings(value: Any) -> Any:
     """Return a configuration value as plain data: a dataclass becomes its type's name and the fields that it shows."""

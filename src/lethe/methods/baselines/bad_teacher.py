@@ -42,6 +42,10 @@ class BadTeacher(Descent):
     retain_share: float = 0.3
     temperature: float = 1.0
 
+    def reads_labels(self) -> bool:
+        """Both teachers stand in for labels."""
+        return False
+
     def together(self) -> frozenset[str]:
         """A mixed batch may hold one kind only."""
         return frozenset()

@@ -131,6 +131,10 @@ class BoundaryExpanding(Boundary):
     Source: Chen et al. 2023, arXiv:2303.11570.
     """
 
+    def reads_labels(self) -> bool:
+        """Every forget image has the shadow class."""
+        return False
+
     def objective(self, problem: Problem, run: Run) -> Objective:
         """Return the cross-entropy to the shadow class."""
         task = as_classification(problem.task, "boundary unlearning")

@@ -46,6 +46,10 @@ class SSD(Edit):
         """The retain set, unless I_D comes from a file."""
         return frozenset() if self.importances else frozenset({"retain"})
 
+    def reads_labels(self) -> bool:
+        """The gradients of the loss do, those of ‖f(x)‖₂² do not."""
+        return not self.label_free
+
     def check(self) -> None:
         """Raise ConfigurationError where α or λ is negative, or the two variants are mixed."""
         if not (self.alpha >= 0 and self.dampening >= 0 and self.batch_size >= 1):
