@@ -158,3 +158,16 @@ def test_two_neighbourhoods_that_cannot_be_compared_show_no_moves(page: Page) ->
     page.until("document.querySelector('#view-embedding [role=status]').textContent.includes('mean nothing')")
     page.choose("#view-embedding label:nth-of-type(2) select", "forget")
     page.until("![...document.querySelectorAll('#view-embedding .tick')].length")
+
+
+def test_a_forgotten_class_that_a_set_lacks_is_shown_from_the_forget_set(page: Page) -> None:
+    page.open(f"{DIGITS}&set=retain")
+    lacking = "{count: [0, 4], accuracy: [null, 1], share: [null, [0, 1]], confidence: [null, [0, 1]]}"
+    forget = "{count: [4, 0], accuracy: [0.25, null], share: [[0.25, 0.75], null], confidence: [[0.25, 0.75], null]}"
+    made = page.driver.execute_async_script(
+        "const done = arguments[0]; import('lethe/classes.js').then(({ predicted }) => done(predicted("
+        "{ sets: ['forget', 'retain'], forget_classes: [0], labels: [0] }, "
+        f"{{ matrices: {{ forget: {forget}, retain: {lacking} }} }})))"
+    )
+    assert made["accuracy"] == [0.25, 1]
+    assert made["share"] == [[0.25, 0.75], [0, 1]]

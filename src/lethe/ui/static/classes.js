@@ -29,6 +29,25 @@ function mostClasses(setting) {
   return there.reduce((best, name) => (classes(name) > classes(best) ? name : best));
 }
 
+/** The predictions of a set; a class to be forgotten that the set lacks is taken from the forget set. */
+export function predicted(setting, { matrices }) {
+  const own = matrices[setOf(setting)],
+    forget = matrices.forget;
+  if (!own || !forget || own === forget) return own;
+  const taken = (k) => setting.forget_classes.includes(k) && !own.count[k] && forget.count[k];
+  const filled = (name) => own[name].map((value, k) => (taken(k) ? forget[name][k] : value));
+  return {
+    count: filled("count"),
+    accuracy: filled("accuracy"),
+    share: filled("share"),
+    confidence: filled("confidence"),
+  };
+}
+
+/** What to know of the classes that are to be forgotten. */
+export const FORGOTTEN =
+  "✖ marks a class that is to be forgotten; where the set has none of it, it is shown from the forget set.";
+
 /** A choice of set, with how many examples it has. */
 export function setChoice(setting, label = "Set") {
   return choice(
@@ -42,19 +61,17 @@ export function setChoice(setting, label = "Set") {
 /** The view. */
 export function classes({ setting, shown: models, gold }) {
   const compared = models.filter(({ kind }) => kind !== "original");
-  const rows = () =>
-    setting.classes
-      .map((name, k) => ({
-        k,
-        name,
-        values: compared.map(({ view }) => view.matrices[setOf(setting)]?.accuracy[k] ?? null),
-      }))
+  const rows = () => {
+    const found = compared.map(({ view }) => predicted(setting, view)?.accuracy);
+    return setting.classes
+      .map((name, k) => ({ k, name, values: found.map((accuracy) => accuracy?.[k] ?? null) }))
       .filter(({ values }) => values.some((value) => value !== null));
+  };
   return card({
     name: "classes",
     title: "Class-wise accuracy",
     keys: ["set", "mode"],
-    caption: "✖ marks a class that is to be forgotten.",
+    caption: FORGOTTEN,
     controls: () => [
       setChoice(setting),
       choice("Show", gold ? MODES : MODES.slice(0, 2), get("mode", "accuracy"), (value) => set({ mode: value })),

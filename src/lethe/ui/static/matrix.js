@@ -1,7 +1,7 @@
 /** Prediction matrices of A and B and the change between them: true class down, predicted class across. */
 
 import { card } from "lethe/card.js";
-import { setChoice, setOf } from "lethe/classes.js";
+import { FORGOTTEN, predicted, setChoice } from "lethe/classes.js";
 import { announce, choice, h, s } from "lethe/dom.js";
 import { shown, signed } from "lethe/numbers.js";
 import { get, set } from "lethe/state.js";
@@ -17,17 +17,18 @@ const MODES = [
 export function matrix({ setting, pair }) {
   const [a, b] = pair.map(({ view }) => view);
   const data = () => {
-    const of = (view, what, i, j) => view.matrices[setOf(setting)]?.[what][i]?.[j] ?? null;
+    const [one, other] = [a, b].map((view) => predicted(setting, view));
+    const of = (matrices, what, i, j) => matrices?.[what][i]?.[j] ?? null;
     const cells = setting.classes.flatMap((_, i) => setting.classes.map((__, j) => [i, j]));
     return {
       columns: ["true", "predicted", "share A", "share B", "confidence A", "confidence B"],
       rows: cells.map(([i, j]) => [
         setting.classes[i],
         setting.classes[j],
-        of(a, "share", i, j),
-        of(b, "share", i, j),
-        of(a, "confidence", i, j),
-        of(b, "confidence", i, j),
+        of(one, "share", i, j),
+        of(other, "share", i, j),
+        of(one, "confidence", i, j),
+        of(other, "confidence", i, j),
       ]),
     };
   };
@@ -41,12 +42,12 @@ export function matrix({ setting, pair }) {
     title: "Prediction matrix and its change",
     keys: ["set", "cells"],
     data,
-    caption: "Of each true class, which share is predicted as each class, and the mean probability given to it.",
+    caption: `Of each true class, which share is predicted as each class, and the mean probability given to it. ${FORGOTTEN}`,
     controls: () => [
       setChoice(setting),
       choice("Cells", MODES, get("cells", "both"), (value) => set({ cells: value })),
     ],
-    draw: (width) => drawn(width, setting, a.matrices[setOf(setting)], b.matrices[setOf(setting)], readout),
+    draw: (width) => drawn(width, setting, predicted(setting, a), predicted(setting, b), readout),
   });
 }
 

@@ -11,8 +11,9 @@ export function chosen(overview) {
   const unlearned = models.filter(({ role }) => role === "unlearned");
   const find = (id) => models.find((model) => model.id === id);
   const a = find(get("a")) ?? unlearned[0] ?? models[0];
-  const others = [...unlearned, ...models.filter(({ role }) => role === "gold"), ...models].filter(
-    (model) => model !== a,
+  const other = unlearned.find((model) => model !== a && model.method !== a?.method);
+  const others = [other, ...unlearned, ...models.filter(({ role }) => role === "gold"), ...models].filter(
+    (model) => model && model !== a,
   );
   const b = find(get("b")) ?? others[0] ?? a;
   return { setting, models, a, b };
