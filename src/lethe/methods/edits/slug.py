@@ -52,6 +52,9 @@ class SLUG(Edit):
     CLIP each tower has a front of its own. For each, the least λ at which the forget set is erased is searched from the
     original: doubled until it is, then halved between the ends.
 
+    The front looks at gradients alone, and may leave out a layer that would cost less: of a class of CIFAR-10 and a
+    ResNet-20 the head keeps 82 % retain accuracy of 87 %, the best of the front 60 %. Try `layers` as well.
+
     On a classifier both losses are cross-entropies. On CLIP (`ZeroShot`) L_f = 1 - cos(image, text), and L_r is the
     contrastive loss, which depends on the batch.
 
