@@ -38,6 +38,14 @@ def test_axe_finds_nothing(page: Page, axe: str, view: str) -> None:
     assert violations(page, axe, {"runOnly": ["color-contrast"]}) == {}
 
 
+def test_axe_would_find_a_control_without_a_name(page: Page, axe: str) -> None:
+    page.open("#screen")
+    page.run("document.querySelector('input[type=search]').parentElement.firstChild.remove()")
+    assert "label" in violations(page, axe, {})
+    # The next test is to find the page as it was.
+    page.load("#screen")
+
+
 def violations(page: Page, axe: str, options: dict[str, Any]) -> dict[str, list[str]]:
     """Which rules are broken, and by what."""
     page.run(axe)
