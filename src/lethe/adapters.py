@@ -65,8 +65,12 @@ def inject(model: nn.Module, targets: Sequence[str], rank: int, alpha: float, dr
         raise InputError(
             f"the model has no linear layer named '{missing[0]}' to adapt; there are: {', '.join(sorted(known))}"
         )
+    # peft takes any layer of that name: where one that is not linear has it too, the linear ones are named in full.
+    taken = {name.rpartition(".")[2] for name, module in model.named_modules() if not isinstance(module, nn.Linear)}
+    same = {name: [own for own in sorted(whole) if own.rpartition(".")[2] == name] for name in targets}
+    chosen = [own for name in targets for own in (same[name] if name in taken and name not in whole else [name])]
     scale: Any = alpha  # peft's annotation says int, and any number works
-    config = peft.LoraConfig(r=rank, lora_alpha=scale, lora_dropout=dropout, target_modules=list(targets))
+    config = peft.LoraConfig(r=rank, lora_alpha=scale, lora_dropout=dropout, target_modules=chosen)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         peft.inject_adapter_in_model(config, model, adapter_name=NAME)

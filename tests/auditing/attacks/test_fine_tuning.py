@@ -20,6 +20,7 @@ from lethe.errors import AuditIncomplete, ConfigurationError, InputError
 from lethe.methods.baselines.gradient_ascent import GradientAscent
 from lethe.problem import Problem
 from lethe.run import Run
+from lethe.worlds.digits import Digits
 from tests.auditing.attacks.hiding import gained, hidden, most_from_gold, people, refusing, scored, steered
 
 SHORT = {"steps": 10, "looks": 2, "examples": 50}
@@ -178,3 +179,10 @@ def test_what_is_missing_is_named() -> None:
 def test_impossible_settings_are_refused(settings) -> None:
     with pytest.raises(ConfigurationError, match=f"{next(iter(settings))} must be at least"):
         RelearnFew(**settings)
+
+
+def test_adapters_go_into_linear_layers_alone_where_others_have_their_name() -> None:
+    """A ResNet's head is `classifier.1`, and its second layers are called `1` too."""
+    model = Digits("mislabelled", architecture="resnet").network()
+    adapters.inject(model, sorted(adapters.linear_names(model)), rank=2, alpha=2, dropout=0.0, seed=0)
+    assert list(adapters.adapted_layers(model)) == ["classifier.1"]
