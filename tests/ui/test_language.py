@@ -6,8 +6,13 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
+from lethe.run import Run
+from lethe.tasks import causal_lm
 from lethe.ui.comparison import Comparison
+from lethe.ui.text_reading import features_and_layers
+from lethe.worlds.people import People
 from tests.ui.conftest import TEXT
 
 NPO = "cells/people/npo/seed-0"
@@ -62,3 +67,16 @@ def test_gold_is_told_from_the_original_by_loss_and_less_from_another_gold(peopl
     guess = people.model(TEXT, "original")["membership"]["loss"]
     assert guess["auc"] > 0.95
     assert people.model(TEXT, "gold-1")["attack"] is None
+
+
+def test_layers_are_read_alike_with_and_without_padding(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = People.tiny().problem(gold=())
+    sets = problem.forget
+    features, layers = features_and_layers(problem.model, problem.task, sets, Run(), "packed")
+    monkeypatch.setattr(causal_lm, "packable", lambda model: False)
+    padded_features, padded = features_and_layers(problem.model, problem.task, sets, Run(), "padded")
+    alone = [features_and_layers(problem.model, problem.task, sets.take([i]), Run(), "")[1] for i in range(3)]
+    torch.testing.assert_close(features, padded_features, rtol=1e-4, atol=1e-5)
+    for name, output in layers.items():
+        torch.testing.assert_close(output, padded[name], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(output[:3], torch.cat([one[name] for one in alone]), rtol=1e-4, atol=1e-5)

@@ -32,7 +32,7 @@ class Comparator:
         most: examples shown and measured of a classifier's sets.
         most_texts: the same of a language model.
         inspected: examples that can be looked at one by one.
-        compared: examples on which layers are compared.
+        compared: examples on which the layers of classifiers are compared; of language models all that are shown.
 
     Raises:
         ConfigurationError: a number is too small to show anything.

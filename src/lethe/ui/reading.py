@@ -37,7 +37,7 @@ def read(
         model: on the run's device.
         problem: whose task says how it is fed.
         sets: the shown examples.
-        compared: those of them that layers are compared on.
+        compared: those of them that the layers of classifiers are compared on.
         run: device and progress.
 
     Raises:
@@ -48,4 +48,4 @@ def read(
     if isinstance(problem.task, Classification):
         return classifier_reading.read(model, problem.task, sets, compared, run)
     assert isinstance(problem.task, CausalLM)
-    return text_reading.read(model, problem.task, sets, compared, run)
+    return text_reading.read(model, problem.task, sets, run)

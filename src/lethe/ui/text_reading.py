@@ -17,7 +17,7 @@ from lethe.auditing.text.membership import by_min_k
 from lethe.auditing.text_rows import TextRows, geometric_ratio
 from lethe.errors import AuditIncomplete
 from lethe.examples import Batch, Examples
-from lethe.measuring import evaluation, evaluation_batches, over_examples
+from lethe.measuring import evaluation, evaluation_batches
 from lethe.run import Run
 from lethe.segments import mean_by_row
 from lethe.tasks import CausalLM
@@ -33,7 +33,6 @@ def read(
     model: nn.Module,
     task: CausalLM,
     sets: Mapping[str, Examples],
-    compared: Mapping[str, Examples],
     run: Run,
 ) -> Reading:
     """Forward every answer once, generate an answer to every prompt, and read features and layers.
@@ -42,7 +41,6 @@ def read(
         model: on the run's device.
         task: how it is fed.
         sets: the shown examples.
-        compared: those of them that layers are compared on.
         run: device and progress.
 
     Raises:
@@ -57,16 +55,16 @@ def read(
         name: np.concatenate([found[part].get(name, np.full(counts[part], np.nan)) for part in sets])
         for name in found["forget"]
     }
-    features = [
-        over_examples(model, task, examples, run, task.features, f"features of the {name} set").float().numpy()
+    seen = {
+        name: features_and_layers(model, task, examples, run, f"layers on the {name} set")
         for name, examples in sets.items()
-    ]
+    }
     return Reading(
         sets=counts,
         columns=columns,
         means=means(columns, counts),
-        features=np.concatenate(features),
-        layers={name: layer_outputs(model, task, some, run) for name, some in compared.items()},
+        features=torch.cat([features for features, _ in seen.values()]).numpy(),
+        layers={name: layers for name, (_, layers) in seen.items()},
         predictions=tuple(_predictions(task, sets, rows)),
     )
 
@@ -93,23 +91,30 @@ def statistics(rows: TextRows) -> dict[str, np.ndarray]:
     return {name: value.double().numpy() for name, value in found.items()}
 
 
-def layer_outputs(model: nn.Module, task: CausalLM, examples: Examples, run: Run) -> dict[str, Tensor]:
-    """Return block name to its output averaged over the positions that predict the answer, [N, D]."""
+def features_and_layers(
+    model: nn.Module, task: CausalLM, examples: Examples, run: Run, label: str
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return what enters the head, [N, D], and block name to its output, [N, D_l], of one forward pass.
+
+    Both are averaged over the positions that predict the answer.
+    """
     blocks = task.blocks(model)
     names = {id(module): name for name, module in model.named_modules()}
     order = evaluation_batches(examples, task)
-    found: dict[str, list[Tensor]] = {names[id(block)]: [] for block in blocks}
-    for rows in order:
-        batch = examples.batch(rows).to(run.device)
-        with evaluation(model), _hooked(blocks, names) as latest:
-            tokens, said = _positions(batch)
-            # Padding stands on the right, where causal attention does not look.
-            model(input_ids=tokens, use_cache=False)
-        for name, output in latest.items():
-            kept = output[:, :-1][said].float()
-            found[name].append(mean_by_row(kept, said.nonzero()[:, 0], len(batch)).cpu())
+    features: list[Tensor] = []
+    layers: dict[str, list[Tensor]] = {names[id(block)]: [] for block in blocks}
+    with evaluation(model), _hooked(blocks, names) as latest, run.progress.bar(label, len(examples)) as bar:
+        for rows in order:
+            run.interrupt_point()
+            batch = examples.batch(rows).to(run.device)
+            _, entering = task.outputs_and_features(model, batch)
+            features.append(entering.float().cpu())
+            said, of_example = _positions(task, model, batch), task.rows(batch)
+            for name, output in latest.items():
+                layers[name].append(mean_by_row(output[said].float(), of_example, len(batch)).cpu())
+            bar.advance(len(batch))
     back = torch.argsort(torch.cat(order))
-    return {name: torch.cat(parts)[back] for name, parts in found.items()}
+    return torch.cat(features)[back], {name: torch.cat(parts)[back] for name, parts in layers.items()}
 
 
 @contextmanager
@@ -128,12 +133,14 @@ def _hooked(blocks: nn.ModuleList, names: Mapping[int, str]) -> Iterator[dict[st
             handle.remove()
 
 
-def _positions(batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return the tokens [B, T], and which of positions 0 … T-2 predict a token of the answer, [B, T-1]."""
-    lengths = batch.tensor(LENGTH)
-    tokens = batch.tensor(TOKENS)[:, : int(lengths.max())].long()
-    following = torch.arange(1, tokens.shape[1], device=tokens.device)
-    return tokens, (following >= batch.tensor(ANSWER_FROM).unsqueeze(1)) & (following < lengths.unsqueeze(1))
+def _positions(task: CausalLM, model: nn.Module, batch: Batch) -> Tensor:
+    """Return which positions of a block's output predict a token of an answer, in the layout the model was fed."""
+    lengths = batch.tensor(LENGTH).unsqueeze(1)
+    place = torch.arange(int(lengths.max()), device=lengths.device)
+    inside = place < lengths
+    said = (place + 1 >= batch.tensor(ANSWER_FROM).unsqueeze(1)) & (place + 1 < lengths)
+    # Models that need no padding are fed all sequences as one row.
+    return said if task.pads(model) else said[inside].unsqueeze(0)
 
 
 def _predictions(task: CausalLM, sets: Mapping[str, Examples], rows: Mapping[str, TextRows]) -> Iterator[Prediction]:
