@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from lethe.cli.terminal import note, print_json, progress, stdout
 from lethe.errors import ConfigurationError
-from lethe.store import atomic
 
 if TYPE_CHECKING:
     from lethe.grid.comparing import Line
@@ -81,6 +80,8 @@ def compare(asked: Asked, quiet: bool, as_json: bool) -> None:
         note(f"interrupted; the same command goes on with what is in {asked.out}")
         raise
     if asked.page is not None:
+        from lethe.store import atomic
+
         atomic(asked.page, page(outcome, comparison, asked.command(), skipped).encode())
     found = {one.name: comparing.lines(outcome, one.name, comparison.specs) for one in settings}
     absent = {one.name: comparing.absent(outcome, one.name) for one in settings}
