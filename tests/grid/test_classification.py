@@ -51,6 +51,8 @@ def test_methods_that_say_they_read_no_labels_do_not() -> None:
 def test_methods_are_grouped_by_what_they_read() -> None:
     known = {spec.label: spec for spec in specs()}
     assert "retrain" not in known
+    assert set(known) - {spec.label for spec in specs(quick=True)} == set(classification.DEAR)
+    assert [spec.label for spec in specs(["lcodec"], quick=True)] == ["lcodec"]
     assert "npo" not in known
     assert {label for label, spec in known.items() if group(spec) == "no retain data"} == {
         "gradient_ascent", "boundary_shrink", "boundary_expanding"

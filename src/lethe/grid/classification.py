@@ -40,6 +40,13 @@ VARIANTS = (Spec("ssd-label-free", "ssd", {"label_free": "true"}),)
 
 LEFT_OUT = {"retrain": "retraining is gold itself, the row 'gold' of the table"}
 
+DEAR = {
+    "lcodec": "a thousand perturbations of every forgotten example",
+    "datamodel_matching": "attribution of the whole training set before it begins",
+    "oracle_matching": "ten retrainings before it begins",
+}
+"""Methods that take minutes a run, and why: with `--quick` they have to be named."""
+
 GROUPS = {
     "all data": "read labelled forget and retain data",
     "no labels": "read images of both sets and no label",
@@ -94,8 +101,10 @@ def chosen_settings(names: Sequence[str], quick: bool) -> tuple[list[WorldSettin
     return [one for one in wanted if one.name not in skipped], skipped
 
 
-def specs(names: Sequence[str] = (), options: Mapping[str, Mapping[str, str]] | None = None) -> list[Spec]:
-    """Return the methods by name, or all that work on classifiers, with fixed options of some.
+def specs(
+    names: Sequence[str] = (), options: Mapping[str, Mapping[str, str]] | None = None, quick: bool = False
+) -> list[Spec]:
+    """Return the methods by name, or all that work on classifiers, with fixed options of some; quick: without `DEAR`.
 
     Raises:
         ConfigurationError: there is no such method or option, or one does not work on classifiers.
@@ -109,7 +118,7 @@ def specs(names: Sequence[str] = (), options: Mapping[str, Mapping[str, str]] | 
         if name not in every:
             raise ConfigurationError(f"--methods: there is no method '{name}'{nearest(name, every)}")
     found = []
-    for label in names or every:
+    for label in names or [label for label in every if not (quick and label in DEAR)]:
         spec = every[label]
         spec = Spec(label, spec.slug, {**spec.options, **(options or {}).get(label, {})})
         spec.build()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from lethe.grid.classification import GROUPS, LEFT_OUT, LOOKING, MAX_STEPS, Comparison, Outcome
+from lethe.grid.classification import DEAR, GROUPS, LEFT_OUT, LOOKING, MAX_STEPS, Comparison, Outcome
 from lethe.grid.comparing import COLUMNS, Line, absent, has_gold, lines, text
 from lethe.numbers import duration, number
 from lethe.versions import versions
@@ -56,7 +56,10 @@ def _reading(comparison: Comparison) -> Iterator[str]:
     yield _bullets(_columns())
     groups = "; ".join(f"*{name}*: {what}" for name, what in GROUPS.items())
     yield f"Methods are compared within their group, whose smallest gap is in bold. Groups: {groups}."
-    yield f"Not in the tables: {'; '.join(f'`{name}`, {reason}' for name, reason in LEFT_OUT.items())}."
+    there = {spec.label for spec in comparison.specs}
+    left = LEFT_OUT | {name: f"too dear: {reason}" for name, reason in DEAR.items() if name not in there}
+    yield "Not in the tables:"
+    yield _bullets((f"`{name}`", f"{reason}.") for name, reason in left.items())
     if len(comparison.seeds) > 1:
         yield (
             f"{len(comparison.seeds)} seeds are few: take two methods for different only where their gaps lie apart by "
