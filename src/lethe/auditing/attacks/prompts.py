@@ -107,7 +107,7 @@ class PromptAttack(Attack):
         judge: who judges: the folder or name of a language model, or `template`, which looks for telling words.
     """
 
-    examples: int = 100
+    examples: int = 50
     new_tokens: int = 32
     score: Measure = "recall"
     summary: Literal["worst", "mean"] = "worst"

@@ -39,7 +39,7 @@ class Regaining(Attack):
     """
 
     measure: Measure = "probability"
-    examples: int = 100
+    examples: int = 50
 
     unit: ClassVar[str] = "%"
     tasks: ClassVar[tuple[type[Task], ...]] = (Classification, CausalLM)

@@ -41,7 +41,7 @@ class SwappedOptions(Attack):
     Source: Thaker et al. 2024, arXiv:2410.02879 (swapped WMDP).
     """
 
-    examples: int = 100
+    examples: int = 50
     options: int = 4
     keywords: tuple[str, ...] = ()
 
