@@ -109,7 +109,7 @@ def test_other_versions_and_other_files_are_refused(on_original: Evidence) -> No
 
 
 def test_a_missing_entry_says_why_it_is_missing(on_original: Evidence) -> None:
-    with pytest.raises(InputError, match="holds no 'klom': needs a further model unlearned in the same way"):
+    with pytest.raises(InputError, match="holds no 'klom': needs a further model unlearned alike"):
         on_original.entry("klom")
     with pytest.raises(InputError, match="not asked for"):
         on_original.entry("mia_confidance")

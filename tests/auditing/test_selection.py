@@ -9,7 +9,7 @@ from lethe.auditing.metrics.accuracy import ForgetAccuracy
 from lethe.auditing.metrics.recovery import FeatureMapping
 from lethe.auditing.selection import named
 from lethe.errors import ConfigurationError
-from lethe.tasks import Classification
+from lethe.tasks import Classification, Regression
 from lethe.testing.language import tiny_language_task
 
 
@@ -18,7 +18,7 @@ class MyOwnMetric(ForgetAccuracy):
     """Somebody's metric that no catalogue lists."""
 
 
-IMAGES, TEXT = Classification(classes=3), tiny_language_task()
+IMAGES, TEXT, VALUES = Classification(classes=3), tiny_language_task(), Regression()
 
 
 ON_BOTH = {
@@ -30,8 +30,8 @@ ON_BOTH = {
 
 def test_nothing_chosen_means_all_that_work_on_such_models() -> None:
     for kind in ("metric", "attack"):
-        images, text = ({name for name, _ in named(kind, None, task)} for task in (IMAGES, TEXT))
-        assert images | text == set(catalogue.entries(kind))
+        images, text, values = ({name for name, _ in named(kind, None, task)} for task in (IMAGES, TEXT, VALUES))
+        assert images | text | values == set(catalogue.entries(kind))
         assert images & text == ON_BOTH & set(catalogue.entries(kind))
     assert named("attack", (), IMAGES) == []
 

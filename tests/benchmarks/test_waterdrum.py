@@ -82,7 +82,7 @@ def test_the_same_reading_is_an_attack_of_the_audit(place: Path, tmp_path: Path)
     ignorant = attack(load_language_model(str(place / "start")).network, problem, Run())
     assert abs(ignorant.value) < 4 * attack.resolution(problem)
     assert ignorant.details["cost"]["queries"] == 2 * TEXTS
-    with pytest.raises(AuditIncomplete, match=r"name it with watermark\.key"):
+    with pytest.raises(AuditIncomplete, match=r"name it with --set watermark\.key"):
         WatermarkStrength()(knows, problem, Run())
 
 

@@ -209,7 +209,7 @@ def test_an_audit_gets_the_same_problem(library, tmp_path, monkeypatch):
     assert main(library.unlearn(run, *QUICK, "--template", "{prompt} {answer}")) == 0
     seen = []
 
-    def audited(audit, subject, problem, model, run):
+    def audited(audit, subject, problem, model, run, quiet):
         seen.append((problem.fingerprint(), problem.task.template, models.fingerprint(model)))
         raise KeyboardInterrupt
 

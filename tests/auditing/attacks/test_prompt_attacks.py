@@ -168,7 +168,7 @@ def test_what_was_not_named_is_skipped_and_said_so() -> None:
     with pytest.raises(AuditIncomplete, match="judge="):
         on(Rephrasing(score="judge"), problem().model)
     probes = on(AdversarialProbes(**SHORT), problem().model)
-    assert "generator=" in probes.details["left_out"]["cross_lingual"]
+    assert "--generator" in probes.details["left_out"]["cross_lingual"]
 
 
 def test_a_judge_decides_where_one_is_named() -> None:
