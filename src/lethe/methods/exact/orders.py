@@ -40,8 +40,11 @@ def _cyclic(slices: Order) -> Iterator[Order]:
         yield slices
         return
     rotations = [slices[-turn:] + slices[:-turn] if turn else slices for turn in range(len(slices))]
-    for tails in zip(*(_cyclic(rotation[1:]) for rotation in rotations), strict=True):
-        for rotation, tail in zip(rotations, tails, strict=True):
+    yield from rotations
+    # Only who asks for more than L orders pays for the rest: there are L! of them.
+    tails = (itertools.islice(_cyclic(rotation[1:]), 1, None) for rotation in rotations)
+    for chosen in zip(*tails, strict=True):
+        for rotation, tail in zip(rotations, chosen, strict=True):
             yield rotation[:1] + tail
 
 
