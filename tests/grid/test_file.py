@@ -35,11 +35,11 @@ def test_the_example_is_read_as_it_says(tmp_path: Path) -> None:
     assert mine.inputs["gold"] == ["retrained-1", "retrained-2"]
     assert mine.validation().inputs["forget"] == "label == 5"  # type: ignore[union-attr]
     assert [(spec.label, spec.slug) for spec in found.specs] == [
-        ("finetune", "finetune"), ("salun", "salun"), ("npo+sam", "npo"),
+        ("finetune", "finetune"), ("salun", "salun"), ("salun+sam", "salun"),
     ]  # fmt: skip
     assert type(found.specs[2].build().step).__name__ == "SAM"  # type: ignore[attr-defined]
     assert found.seeds == (0, 1, 2)
-    assert found.trials == 20
+    assert found.trials == 10
     assert found.looking.attacks == ("relearn",)
     assert set(found.specs[1].space) == {"learning_rate", "keep"}
 

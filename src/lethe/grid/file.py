@@ -30,9 +30,9 @@ settings:                       # the problems, by name: a world, or a model and
 methods:                        # by name in tables; the method's own name where `method` says nothing
   finetune:
   salun: {keep: 0.5}
-  npo+sam: {method: npo, step: sam}
+  salun+sam: {method: salun, step: sam}
 seeds: [0, 1, 2]
-tune: 20                        # trials a method and setting; leave out to take the options as they are
+tune: 10                        # trials a method and setting; leave out to take the options as they are
 space:                          # what is tried; else a factor of ten around the defaults
   salun: {learning_rate: [1.0e-4, 1.0e-1, log], keep: [0.1, 0.9]}
 metrics: [forget_accuracy, retain_accuracy, holdout_accuracy, mia_confidence]   # leave out for all
