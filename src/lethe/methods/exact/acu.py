@@ -5,23 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from lethe.errors import ConfigurationError, InputError
+from lethe.errors import ConfigurationError
 from lethe.examples import Examples
 from lethe.measuring import over_examples
-from lethe.methods.base import settings
 from lethe.methods.exact.chains import Weights
 from lethe.methods.exact.ledger import Ledger
 from lethe.methods.exact.ridge import Ridge
-from lethe.methods.exact.service import Deletable, Deletion, Service
-from lethe.methods.exact.sharded import WEIGHTS, classes_gone
-from lethe.models import copied, fingerprint
-from lethe.pool import Pool
+from lethe.methods.exact.service import Deletable, Deletion, Service, linear_head
+from lethe.methods.exact.sharded import classes_gone
+from lethe.models import copied
 from lethe.run import Run
 from lethe.tasks import Classification, Task, as_classification
 
@@ -58,28 +55,11 @@ class ACU(Deletable):
         if self.anchor_every < 1:
             raise ConfigurationError(f"anchor_every must be at least 1, not {self.anchor_every}")
 
-    def fit(
-        self,
-        base: nn.Module,
-        task: Task,
-        examples: Examples,
-        *,
-        run: Run | None = None,
-        folder: Path | None = None,
-        pool: Pool | None = None,
-    ) -> ACUService:
-        """Solve for the head on the features of the examples, and return the service."""
-        self.check()
-        run = run or Run()
+    def serve(self, base: nn.Module, task: Task, ledger: Ledger, run: Run, weights: Weights) -> ACUService:
+        """Return the service of a linear head."""
         known = as_classification(task, "acu")
-        head = known.head(base)
-        if not isinstance(head, nn.Linear):
-            raise InputError(f"the head is a {type(head).__name__}, and acu solves for a linear one; name another head")
-        facts = {"system": settings(self), "base": fingerprint(base)}
-        ledger = Ledger.opened(examples, folder, facts)
-        service = ACUService(self, base, known, ledger, run, Weights(folder / WEIGHTS if folder else None))
-        service.settle()
-        return service
+        linear_head(known, base, "acu")
+        return ACUService(self, base, known, ledger, run, weights)
 
 
 class ACUService(Service):

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from lethe import models
 from lethe.examples import Examples
 from lethe.methods.base import Method
-from lethe.pool import Pool
 from lethe.problem import Problem
 from lethe.run import Run
 from lethe.store import Checkpoints, digest
@@ -138,7 +137,7 @@ class Weights:
         return self._folder / f"{key}.safetensors"
 
 
-def grow(chains: Sequence[Chain], weights: Weights, examples: Examples, task: Task, run: Run, pool: Pool) -> Spent:
+def grow(chains: Sequence[Chain], weights: Weights, examples: Examples, task: Task, run: Run) -> Spent:
     """Train every link whose weights are missing, chain beside chain, and return what that took.
 
     A link without examples hands on the weights of the one before.
@@ -157,7 +156,7 @@ def grow(chains: Sequence[Chain], weights: Weights, examples: Examples, task: Ta
         starts.append(models.tensors(chain.start))
     spent = Spent()
     with run.progress.bar("training parts", len(works)) as bar:
-        for names, first, (found, took) in zip(keys, starts, pool.map(_trained, works), strict=True):
+        for names, first, (found, took) in zip(keys, starts, run.pool.map(_trained, works), strict=True):
             run.interrupt_point()
             for key, tensors in zip(names, found, strict=True):
                 # What was frozen is kept once, in the start.

@@ -6,23 +6,19 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from lethe.errors import ConfigurationError, InputError
-from lethe.examples import Examples
+from lethe.errors import ConfigurationError
 from lethe.measuring import over_examples
-from lethe.methods.base import settings
 from lethe.methods.exact.chains import Weights
 from lethe.methods.exact.ledger import Ledger
 from lethe.methods.exact.renyi import Langevin, approximate
-from lethe.methods.exact.service import Deletable, Deletion, Service
-from lethe.methods.exact.sharded import WEIGHTS, classes_gone
-from lethe.models import copied, fingerprint
-from lethe.pool import Pool
+from lethe.methods.exact.service import Deletable, Deletion, Service, linear_head
+from lethe.methods.exact.sharded import classes_gone
+from lethe.models import copied
 from lethe.run import Run
 from lethe.tasks import Classification, Task, as_classification
 
@@ -77,30 +73,11 @@ class NoisyGD(Deletable):
         if self.order <= 1:
             raise ConfigurationError(f"order must be above 1, not {self.order}")
 
-    def fit(
-        self,
-        base: nn.Module,
-        task: Task,
-        examples: Examples,
-        *,
-        run: Run | None = None,
-        folder: Path | None = None,
-        pool: Pool | None = None,
-    ) -> NoisyGDService:
-        """Train the head with noise, and return the service."""
-        self.check()
-        run = run or Run()
+    def serve(self, base: nn.Module, task: Task, ledger: Ledger, run: Run, weights: Weights) -> NoisyGDService:
+        """Return the service of a linear head."""
         known = as_classification(task, "noisy_gd")
-        head = known.head(base)
-        if not isinstance(head, nn.Linear):
-            raise InputError(
-                f"the head is a {type(head).__name__}, and noisy_gd trains a linear one; name another head"
-            )
-        facts = {"system": settings(self), "seed": run.seed, "base": fingerprint(base)}
-        ledger = Ledger.opened(examples, folder, facts)
-        service = NoisyGDService(self, base, known, ledger, run, Weights(folder / WEIGHTS if folder else None))
-        service.settle()
-        return service
+        linear_head(known, base, "noisy_gd")
+        return NoisyGDService(self, base, known, ledger, run, weights)
 
 
 class NoisyGDService(Service):

@@ -6,23 +6,18 @@ import math
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from torch import nn
 
 from lethe.ensemble import Ensemble, Vote
 from lethe.errors import ConfigurationError
-from lethe.examples import Examples
-from lethe.methods.base import settings
 from lethe.methods.baselines.finetune import FineTune
 from lethe.methods.exact.chains import Chain, Link, Spent, Weights, grow, with_weights
 from lethe.methods.exact.ledger import Ledger
 from lethe.methods.exact.orders import Order, cyclic, matched
 from lethe.methods.exact.service import Deletable, Deletion, Service
-from lethe.methods.exact.sharded import WEIGHTS, classes_gone, place
-from lethe.models import fingerprint
-from lethe.pool import Pool
+from lethe.methods.exact.sharded import classes_gone, place
 from lethe.run import Run
 from lethe.scopes import LoRA
 from lethe.tasks import Classification, Task
@@ -89,26 +84,9 @@ class S3T(Deletable):
             return matched(self.probabilities, self.orders)
         return cyclic(self.slices, self.orders)
 
-    def fit(
-        self,
-        base: nn.Module,
-        task: Task,
-        examples: Examples,
-        *,
-        run: Run | None = None,
-        folder: Path | None = None,
-        pool: Pool | None = None,
-    ) -> S3TService:
-        """Train every stage of every copy, and return the service."""
-        self.check()
-        run = run or Run()
-        facts = {"system": settings(self), "seed": run.seed, "base": fingerprint(base)}
-        service = S3TService(
-            self, base, task, Ledger.opened(examples, folder, facts), run, pool or run.pool,
-            Weights(folder / WEIGHTS if folder is not None else None),
-        )  # fmt: skip
-        service.settle()
-        return service
+    def serve(self, base: nn.Module, task: Task, ledger: Ledger, run: Run, weights: Weights) -> S3TService:
+        """Return the service of all copies."""
+        return S3TService(self, base, task, ledger, run, weights)
 
     def copies(self, base: nn.Module, task: Task, ids: Sequence[str], seed: int, round_: int) -> Iterator[Copy]:
         """Yield all copies of all shards, as trained on the examples with these ids."""
@@ -172,11 +150,9 @@ class Copy:
 class S3TService(Service):
     """The service: stages that are whole, and which of them vote."""
 
-    def __init__(
-        self, system: S3T, base: nn.Module, task: Task, ledger: Ledger, run: Run, pool: Pool, weights: Weights
-    ) -> None:
+    def __init__(self, system: S3T, base: nn.Module, task: Task, ledger: Ledger, run: Run, weights: Weights) -> None:
         self._system, self._base, self._task, self._ledger = system, base, task, ledger
-        self._run, self._pool, self._weights = run, pool, weights
+        self._run, self._weights = run, weights
         self.trained = Spent()
 
     @property
@@ -232,7 +208,7 @@ class S3TService(Service):
 
     def _grown(self, copies: Sequence[Copy], gone: frozenset[str]) -> Spent:
         wanted = [copy.chain.first(left) for copy, left in self._whole(copies, gone)]
-        return grow(wanted, self._weights, self._ledger.examples, self._task, self._run, self._pool)
+        return grow(wanted, self._weights, self._ledger.examples, self._task, self._run)
 
     def _erase(self) -> None:
         whole = self._whole(self._round(), self._ledger.deleted_since())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,8 +11,12 @@ from typing import ClassVar
 
 from torch import nn
 
+from lethe.errors import InputError
 from lethe.examples import Examples, concatenate
-from lethe.methods.base import Method
+from lethe.methods.base import Method, settings
+from lethe.methods.exact.chains import Weights
+from lethe.methods.exact.ledger import Ledger
+from lethe.models import fingerprint
 from lethe.pool import Pool
 from lethe.problem import Problem
 from lethe.run import Run
@@ -37,6 +42,9 @@ class Deletion:
     notes: tuple[str, ...] = field(default_factory=tuple)
 
 
+WEIGHTS = "weights"
+
+
 class Service(ABC):
     """A predictor that answers requests for deletion."""
 
@@ -44,6 +52,10 @@ class Service(ABC):
     @abstractmethod
     def live(self) -> tuple[str, ...]:
         """The ids it still rests on."""
+
+    @abstractmethod
+    def settle(self) -> None:
+        """Take up what is kept, train what is missing, and erase what nothing rests on any more."""
 
     @abstractmethod
     def delete(self, ids: Sequence[str]) -> Deletion:
@@ -68,6 +80,13 @@ class Deletable(Method):
     aims: ClassVar[str] = "removal"
 
     @abstractmethod
+    def serve(self, base: nn.Module, task: Task, ledger: Ledger, run: Run, weights: Weights) -> Service:
+        """Return the service that keeps these weights and this ledger; it is settled afterwards.
+
+        Raises:
+            InputError: the model is of a shape the system cannot serve.
+        """
+
     def fit(
         self,
         base: nn.Module,
@@ -88,6 +107,16 @@ class Deletable(Method):
             folder: where the service is kept; the same call again opens what is there. None keeps it in memory.
             pool: where independent parts are trained; None takes the run's.
         """
+        self.check()
+        run = run or Run()
+        if pool is not None:
+            run = dataclasses.replace(run, pool=pool)
+        facts = {"system": settings(self), "seed": run.seed, "base": fingerprint(base)}
+        ledger = Ledger.opened(examples, folder, facts)
+        weights = Weights(folder / WEIGHTS if folder is not None else None)
+        service = self.serve(base, task, ledger, run, weights)
+        service.settle()
+        return service
 
     def unlearn(self, problem: Problem, run: Run) -> nn.Module:
         """Return what predicts after training on everything and deleting the forget set."""
@@ -99,3 +128,11 @@ class Deletable(Method):
         if left:  # an interrupted run may have deleted them already
             service.delete(left)
         return service.model()
+
+
+def linear_head(task: Task, model: nn.Module, who: str) -> nn.Linear:
+    """Return the model's last layer; raises InputError where it is not the linear one that `who` works on."""
+    head = task.head(model)
+    if not isinstance(head, nn.Linear):
+        raise InputError(f"the head is a {type(head).__name__}, and {who} works on a linear one; name another head")
+    return head

@@ -6,22 +6,16 @@ import hashlib
 import time
 from abc import abstractmethod
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
 from torch import nn
 
 from lethe.errors import InputError
 from lethe.examples import Examples
-from lethe.methods.base import settings
 from lethe.methods.exact.chains import Chain, Spent, Weights, grow, with_weights
 from lethe.methods.exact.ledger import Ledger
 from lethe.methods.exact.service import Deletable, Deletion, Service
-from lethe.models import fingerprint
-from lethe.pool import Pool
 from lethe.run import Run
 from lethe.tasks import Classification, Task
-
-WEIGHTS = "weights"
 
 
 class Sharded(Deletable):
@@ -38,27 +32,9 @@ class Sharded(Deletable):
     def predictor(self, members: Sequence[nn.Module]) -> nn.Module:
         """Return what predicts, from the model at the end of each chain."""
 
-    def fit(
-        self,
-        base: nn.Module,
-        task: Task,
-        examples: Examples,
-        *,
-        run: Run | None = None,
-        folder: Path | None = None,
-        pool: Pool | None = None,
-    ) -> ShardedService:
-        """Train all chains, those that are missing in the folder, and return the service."""
-        self.check()
-        run = run or Run()
-        facts = {"system": settings(self), "seed": run.seed, "base": fingerprint(base)}
-        ledger = Ledger.opened(examples, folder, facts)
-        weights = Weights(folder / WEIGHTS if folder is not None else None)
-        service = ShardedService(self, base, task, examples, run, ledger, weights, pool or run.pool)
-        with ledger.request():
-            service.settle()
-            ledger.write()
-        return service
+    def serve(self, base: nn.Module, task: Task, ledger: Ledger, run: Run, weights: Weights) -> ShardedService:
+        """Return the service of the chains."""
+        return ShardedService(self, base, task, ledger, run, weights)
 
 
 class ShardedService(Service):
@@ -69,14 +45,12 @@ class ShardedService(Service):
         system: Sharded,
         base: nn.Module,
         task: Task,
-        examples: Examples,
-        run: Run,
         ledger: Ledger,
+        run: Run,
         weights: Weights,
-        pool: Pool,
     ) -> None:
-        self._system, self._base, self._task, self._examples = system, base, task, examples
-        self._run, self._ledger, self._weights, self._pool = run, ledger, weights, pool
+        self._system, self._base, self._task = system, base, task
+        self._ledger, self._run, self._weights = ledger, run, weights
         self.trained = Spent()
 
     @property
@@ -86,9 +60,11 @@ class ShardedService(Service):
 
     def settle(self) -> None:
         """Train what the ledger asks for and is missing, and erase what it does not ask for."""
-        chains = self._chains(self.live)
-        self.trained = self._grown(chains)
-        self._keep_only(chains)
+        with self._ledger.request():
+            chains = self._chains(self.live)
+            self.trained = self._grown(chains)
+            self._ledger.write()
+            self._keep_only(chains)
 
     def delete(self, ids: Sequence[str]) -> Deletion:
         """Train again the links that saw the examples, and all after them in their chains; erase the old ones."""
@@ -102,7 +78,7 @@ class ShardedService(Service):
             # From here on the request counts; what it replaces may go.
             self._ledger.write(ids)
             self._keep_only(chains)
-        notes = (*_shards_gone(before, chains), *classes_gone(self._task, self._examples, gone, left))
+        notes = (*_shards_gone(before, chains), *classes_gone(self._task, self._ledger.examples, gone, left))
         return Deletion(ids, time.perf_counter() - start, spent.steps, spent.examples, notes)
 
     def model(self) -> nn.Module:
@@ -116,7 +92,7 @@ class ShardedService(Service):
         return [chain for chain in every if any(link.ids for link in chain.links)]
 
     def _grown(self, chains: Sequence[Chain]) -> Spent:
-        return grow(chains, self._weights, self._examples, self._task, self._run, self._pool)
+        return grow(chains, self._weights, self._ledger.examples, self._task, self._run)
 
     def _keep_only(self, chains: Sequence[Chain]) -> None:
         self._weights.only([key for chain in chains for key in chain.keys()])  # noqa: SIM118 - not a mapping

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -13,16 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lethe.class_statistics import ClassStatistics, sample
-from lethe.errors import ConfigurationError, InputError
+from lethe.errors import ConfigurationError
 from lethe.examples import Examples
 from lethe.measuring import over_examples
-from lethe.methods.base import settings
 from lethe.methods.exact.chains import Weights
 from lethe.methods.exact.ledger import Ledger
-from lethe.methods.exact.service import Deletable, Deletion, Service
-from lethe.methods.exact.sharded import WEIGHTS, classes_gone
-from lethe.models import copied, fingerprint
-from lethe.pool import Pool
+from lethe.methods.exact.service import Deletable, Deletion, Service, linear_head
+from lethe.methods.exact.sharded import classes_gone
+from lethe.models import copied
 from lethe.run import Run
 from lethe.tasks import Classification, Task, as_classification
 
@@ -76,28 +73,11 @@ class Safe(Deletable):
             if getattr(self, name) <= 0:
                 raise ConfigurationError(f"{name} must be above 0, not {getattr(self, name)}")
 
-    def fit(
-        self,
-        base: nn.Module,
-        task: Task,
-        examples: Examples,
-        *,
-        run: Run | None = None,
-        folder: Path | None = None,
-        pool: Pool | None = None,
-    ) -> SafeService:
-        """Take the statistics of the examples, which the model was trained on, and return the service."""
-        self.check()
-        run = run or Run()
+    def serve(self, base: nn.Module, task: Task, ledger: Ledger, run: Run, weights: Weights) -> SafeService:
+        """Return the service of a linear head."""
         known = as_classification(task, "safe")
-        head = known.head(base)
-        if not isinstance(head, nn.Linear):
-            raise InputError(f"the head is a {type(head).__name__}, and safe moves a linear one; name another head")
-        facts = {"system": settings(self), "seed": run.seed, "base": fingerprint(base)}
-        ledger = Ledger.opened(examples, folder, facts)
-        service = SafeService(self, base, known, ledger, run, Weights(folder / WEIGHTS if folder else None))
-        service.settle()
-        return service
+        linear_head(known, base, "safe")
+        return SafeService(self, base, known, ledger, run, weights)
 
 
 class SafeService(Service):

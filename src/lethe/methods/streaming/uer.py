@@ -6,24 +6,20 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from lethe.errors import ConfigurationError, InputError
-from lethe.examples import Examples
+from lethe.errors import ConfigurationError
 from lethe.losses import cosine_logits
-from lethe.methods.base import settings
 from lethe.methods.exact.chains import Spent, Weights, with_weights
 from lethe.methods.exact.ledger import Ledger
-from lethe.methods.exact.service import Deletable, Deletion, Service
-from lethe.methods.exact.sharded import WEIGHTS, classes_gone
+from lethe.methods.exact.service import Deletable, Deletion, Service, linear_head
+from lethe.methods.exact.sharded import classes_gone
 from lethe.methods.streaming.replay import Lesson, Replay, lessons_of
 from lethe.methods.streaming.reservoir import Reservoir
-from lethe.models import fingerprint, tensors
-from lethe.pool import Pool
+from lethe.models import tensors
 from lethe.run import Run
 from lethe.tasks import Classification, Task, as_classification
 
@@ -89,30 +85,13 @@ class UER(Deletable):
             if getattr(self, name) <= 0:
                 raise ConfigurationError(f"{name} must be above 0, not {getattr(self, name)}")
 
-    def fit(
-        self,
-        base: nn.Module,
-        task: Task,
-        examples: Examples,
-        *,
-        run: Run | None = None,
-        folder: Path | None = None,
-        pool: Pool | None = None,
-    ) -> UerService:
-        """Learn the examples lesson by lesson, and return the service; lessons do not part, so no pool is used."""
-        self.check()
-        run = run or Run()
+    def serve(self, base: nn.Module, task: Task, ledger: Ledger, run: Run, weights: Weights) -> UerService:
+        """Return the service of the lessons."""
         known = as_classification(task, "uer")
-        known.check(examples, "examples")
-        head = known.head(base)
-        if not isinstance(head, nn.Linear):
-            raise InputError(f"the head is a {type(head).__name__}, and uer reads a linear one; name another head")
-        facts = {"system": settings(self), "seed": run.seed, "base": fingerprint(base)}
-        ledger = Ledger.opened(examples, folder, facts)
+        known.check(ledger.examples, "examples")
+        linear_head(known, base, "uer")
         beginning = known.fresh(base, run.key("uer") % 2**31) if self.start == "fresh" else base
-        service = UerService(self, beginning, known, ledger, run, Weights(folder / WEIGHTS if folder else None))
-        service.settle()
-        return service
+        return UerService(self, beginning, known, ledger, run, weights)
 
     def logits(self, kind: Logits, features: Tensor, prototypes: Tensor) -> Tensor:
         """Return the logits [B, C] of one kind, from features [B, D] and prototypes [C, D]."""
