@@ -11,7 +11,7 @@ import pytest
 
 from lethe.api import unlearn
 from lethe.errors import ConfigurationError, StorageError
-from lethe.grid import results, tables, working
+from lethe.grid import results, summaries, tables, working
 from lethe.grid.cells import Spec, plain, state
 from lethe.grid.plots import all_plots, pareto, save
 from lethe.grid.running import Grid
@@ -178,7 +178,7 @@ def frame() -> pd.DataFrame:
 
 
 def test_tables_say_mean_spread_gap_the_best_and_what_differs() -> None:
-    found = tables.summary(frame())
+    found = summaries.summary(frame())
     near = found.cells[("near",), "forget_accuracy"]
     far = found.cells[("far & <b>",), "forget_accuracy"]
     assert (near.mean, near.spread, near.count) == (pytest.approx(0.22), pytest.approx(0.01), 3)
@@ -190,9 +190,9 @@ def test_tables_say_mean_spread_gap_the_best_and_what_differs() -> None:
     csv = pd.read_csv(io.StringIO(tables.csv(found)))
     assert csv["forget_accuracy_mean"].tolist() == pytest.approx([0.22, 0.65])
     with pytest.raises(ConfigurationError, match="measured no 'forget_acuracy'; did you mean 'forget_accuracy'"):
-        tables.summary(frame(), metrics=("forget_acuracy",))
+        summaries.summary(frame(), metrics=("forget_acuracy",))
     with pytest.raises(ConfigurationError, match="rows cannot be 'model'"):
-        tables.summary(frame(), rows=("model",))
+        summaries.summary(frame(), rows=("model",))
 
 
 def test_plots_are_drawn_of_what_was_measured(tmp_path: Path) -> None:

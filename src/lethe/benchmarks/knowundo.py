@@ -18,6 +18,7 @@ from lethe.benchmarks.asking import Heard, Wanted, column, heard, paired
 from lethe.benchmarks.base import Benchmark, BenchmarkData, Row
 from lethe.benchmarks.knowundo_data import read_knowundo
 from lethe.benchmarks.knowundo_judging import ByWords, Comparison, load_comparison
+from lethe.benchmarks.preparation import tuning
 from lethe.errors import ConfigurationError
 from lethe.examples import Examples
 from lethe.generators.prompted import load_writer
@@ -91,13 +92,7 @@ class KnowUnDo(Benchmark):
     @property
     def recipe(self) -> FineTune:
         """How target and gold are made: AdamW with a constant learning rate."""
-        return FineTune(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            optimizer="adamw",
-        )
+        return tuning(self)
 
     def read(self, source: str) -> BenchmarkData:
         """Return the rows of one domain; see `read_knowundo` for what may be wrong with them."""

@@ -16,6 +16,7 @@ from lethe.auditing.text import by_loss, by_min_k, by_zlib, privacy_leakage, rou
 from lethe.benchmarks.asking import Heard, Wanted, column, continuing, heard, paired
 from lethe.benchmarks.base import Benchmark, BenchmarkData, Row
 from lethe.benchmarks.muse_data import read_muse
+from lethe.benchmarks.preparation import tuning
 from lethe.errors import ConfigurationError
 from lethe.examples import Examples
 from lethe.methods.baselines.finetune import FineTune
@@ -92,13 +93,7 @@ class Muse(Benchmark):
     @property
     def recipe(self) -> FineTune:
         """How target and gold are made: AdamW with a constant learning rate."""
-        return FineTune(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            optimizer="adamw",
-        )
+        return tuning(self)
 
     def read(self, source: str) -> BenchmarkData:
         """Return the documents and tasks of one corpus; see `read_muse` for what may be wrong with them."""

@@ -15,6 +15,7 @@ from lethe.auditing.text import rouge
 from lethe.auditing.text.deviation import deviation
 from lethe.benchmarks.base import Benchmark, BenchmarkData
 from lethe.benchmarks.pistol_data import ANSWER, EDGE, HUB, QUESTION, TITLE, read_pistol
+from lethe.benchmarks.preparation import tuning
 from lethe.errors import ConfigurationError
 from lethe.examples import Examples
 from lethe.methods.baselines.finetune import FineTune
@@ -79,15 +80,7 @@ class Pistol(Benchmark):
     def recipe(self) -> FineTune:
         """How target and gold are made: low-rank adapters on all linear layers but the head, merged afterwards."""
         scope: Scope = LoRA(rank=self.rank, alpha=32.0, dropout=0.05, merge=True) if self.rank else All()
-        return FineTune(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            optimizer="adamw",
-            schedule="linear",
-            scope=scope,
-        )
+        return tuning(self, schedule="linear", scope=scope)
 
     def read(self, source: str) -> BenchmarkData:
         """Return the contracts; see `read_pistol` for what may be wrong with them."""

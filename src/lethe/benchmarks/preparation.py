@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Protocol
 
 from torch import nn
 
@@ -17,6 +18,39 @@ from lethe.sources import companions
 from lethe.store import CHECKPOINT, MODEL, Checkpoints, RunFolder, atomic
 from lethe.tasks import Task
 from lethe.versions import versions
+
+
+class Tuned(Protocol):
+    """A benchmark with the usual settings of fine-tuning."""
+
+    @property
+    def epochs(self) -> int: ...  # noqa: D102
+
+    @property
+    def batch_size(self) -> int: ...  # noqa: D102
+
+    @property
+    def learning_rate(self) -> float: ...  # noqa: D102
+
+    @property
+    def weight_decay(self) -> float: ...  # noqa: D102
+
+
+def tuning(benchmark: Tuned, **more: Any) -> FineTune:
+    """Return AdamW with the benchmark's own epochs, batch size, learning rate and weight decay.
+
+    Args:
+        benchmark: with these settings.
+        more: what its protocol says beside: a schedule, a warm-up, a scope.
+    """
+    return FineTune(
+        epochs=benchmark.epochs,
+        batch_size=benchmark.batch_size,
+        learning_rate=benchmark.learning_rate,
+        weight_decay=benchmark.weight_decay,
+        optimizer="adamw",
+        **more,
+    )
 
 
 def trained(base: nn.Module, task: Task, examples: Examples, recipe: FineTune, run: Run, out: Path) -> nn.Module:

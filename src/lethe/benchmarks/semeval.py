@@ -18,6 +18,7 @@ from lethe.auditing.text.semeval import equal_answers, membership_score
 from lethe.auditing.text_rows import TextRows, greedy_recall
 from lethe.benchmarks.base import Benchmark, BenchmarkData
 from lethe.benchmarks.choices import choice_examples, chosen_right
+from lethe.benchmarks.preparation import tuning
 from lethe.benchmarks.semeval_data import INPUT, MEMBERS, MMLU, OTHERS, OUTPUT, TITLE, read_semeval
 from lethe.errors import ConfigurationError
 from lethe.examples import Examples
@@ -72,15 +73,7 @@ class Semeval(Benchmark):
     @property
     def recipe(self) -> FineTune:
         """How target and gold are made: AdamW, a linear rise over the first epoch and a linear fall after it."""
-        return FineTune(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            optimizer="adamw",
-            schedule="linear",
-            warmup_epochs=1.0,
-        )
+        return tuning(self, schedule="linear", warmup_epochs=1.0)
 
     def read(self, source: str) -> BenchmarkData:
         """Return the data; see `read_semeval` for what may be wrong with them."""

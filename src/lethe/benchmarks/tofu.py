@@ -27,6 +27,7 @@ from lethe.auditing.metrics.truth import ForgetQuality, ForgetTruthRatio
 from lethe.auditing.text import privacy_leakage
 from lethe.auditing.text_rows import answer_probability, greedy_recall
 from lethe.benchmarks.base import Benchmark, BenchmarkData, Row
+from lethe.benchmarks.preparation import tuning
 from lethe.benchmarks.tofu_data import ANSWER, PARAPHRASED, QUESTION, WRONG, read_tofu
 from lethe.errors import ConfigurationError
 from lethe.examples import Column, Examples
@@ -89,15 +90,7 @@ class Tofu(Benchmark):
     @property
     def recipe(self) -> FineTune:
         """How target and gold are made: AdamW, a linear rise over the first epoch and a linear fall after it."""
-        return FineTune(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            optimizer="adamw",
-            schedule="linear",
-            warmup_epochs=1.0,
-        )
+        return tuning(self, schedule="linear", warmup_epochs=1.0)
 
     def read(self, source: str) -> BenchmarkData:
         """Return the data of the split; see `read_tofu` for what may be wrong with them."""

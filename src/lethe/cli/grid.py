@@ -102,10 +102,10 @@ def _summary(planned: Sequence[Planned], trials: int) -> str:
 
 
 def _show(out: Path, quiet: bool) -> None:
-    from lethe.grid import results, tables
+    from lethe.grid import results, summaries, tables
 
     table = results.read(out)
-    stdout().print(tables.terminal(tables.summary(table)))
+    stdout().print(tables.terminal(summaries.summary(table)))
     for line in tables.failures(table):
         print(line)
     if not quiet:

@@ -26,7 +26,7 @@ def table(
 
     Example: lethe table results --format latex --columns forget_accuracy,retain_accuracy
     """
-    from lethe.grid import results, tables
+    from lethe.grid import results, summaries, tables
 
     for option, value, known in (
         ("--format", format_, tables.FORMATS),
@@ -43,7 +43,7 @@ def table(
             if name not in there:
                 raise ConfigurationError(f"--settings: there is no setting '{name}'{nearest(name, there)}")
         found = found[found["setting"].isin(wanted)]
-    summary = tables.summary(found, _listed(rows), _listed(columns))
+    summary = summaries.summary(found, _listed(rows), _listed(columns))
     if as_json:
         print_json(tables.plain(summary))
         return

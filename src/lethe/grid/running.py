@@ -14,7 +14,7 @@ from lethe.grid import results
 from lethe.grid.cells import CELL, Cell, Spec, state
 from lethe.grid.settings import Setting
 from lethe.grid.tuning import Tuning, search
-from lethe.grid.working import CellJob, Looking, work_cell
+from lethe.grid.working import CellJob, Looking, facts_of, work_cell
 from lethe.pool import Local, Pool
 from lethe.progress import Progress, Silent
 from lethe.store import RECORD, RunFolder, digest, read_json, write_json
@@ -169,14 +169,10 @@ class Grid:
 
     def _note(self, job: CellJob, error: Exception) -> None:
         """Leave the reason in the folder of a cell whose worker could not."""
-        folder, cell = job.cell.folder(self.out), job.cell
+        folder = job.cell.folder(self.out)
         if state(folder)[0] != "failed":
-            facts = {
-                "version": results.VERSION, "setting": cell.setting.name, "problem": cell.setting.facts(),
-                "method": cell.spec.label, "slug": cell.spec.slug, "options": {**cell.spec.options, **job.options},
-                "tuned": sorted(job.options), "seed": cell.seed,
-            }  # fmt: skip
-            write_json(folder / CELL, {"status": "failed", "reason": f"{type(error).__name__}: {error}", **facts})
+            reason = f"{type(error).__name__}: {error}"
+            write_json(folder / CELL, {"status": "failed", "reason": reason, **facts_of(job)})
 
     def _seconds(self) -> dict[tuple[str, str], float]:
         """Return the mean seconds of finished cells, by setting and method."""

@@ -89,11 +89,11 @@ def work_cell(job: CellJob) -> None:
         record = result.record
         evidence = _audited(job.looking, problem, job.out / "measurements", record, result.model, job.cell.name)
     except LetheError as error:
-        write_json(folder / CELL, {"status": "failed", "reason": str(error), **_facts(job)})
+        write_json(folder / CELL, {"status": "failed", "reason": str(error), **facts_of(job)})
         raise
     with RunFolder(folder).owned():
         write_json(folder / EVIDENCE, evidence.to_json())
-        write_json(folder / CELL, {"status": "done", **_facts(job)})
+        write_json(folder / CELL, {"status": "done", **facts_of(job)})
 
 
 def work_trial(job: TrialJob) -> dict[str, Any]:
@@ -119,7 +119,8 @@ def _audited(
     )
 
 
-def _facts(job: CellJob) -> dict[str, Any]:
+def facts_of(job: CellJob) -> dict[str, Any]:
+    """Return what a cell's file says of it, beside what became of it."""
     return {
         "version": 1,
         "setting": job.cell.setting.name,

@@ -7,10 +7,12 @@ import itertools
 import torch
 from torch import nn
 
+from lethe.examples import concatenate
 from lethe.methods.exact.sharded import ShardedService, place
 from lethe.methods.exact.soup import Soup, mean_of
 from lethe.models import copied, fingerprint
 from lethe.tasks import Classification
+from lethe.testing.language import tiny_language_problem
 from lethe.worlds.base import Training, fit
 from lethe.worlds.digits import DigitsCNN, load_digits
 
@@ -87,3 +89,12 @@ def test_what_one_shard_alone_memorised_is_damped_in_the_mean() -> None:
 
     assert learnt(paragon) > 0.9
     assert learnt(served) < learnt(paragon) / 2
+
+
+def test_texts_are_deleted_from_a_soup_of_language_models() -> None:
+    problem = tiny_language_problem()
+    everything = concatenate(problem.kept, problem.forget)
+    soup = Soup(shards=2, epochs=1, batch_size=4)
+    service = soup.fit(problem.model, problem.task, everything)
+    service.delete(problem.forget.ids)
+    assert fingerprint(service.model()) == fingerprint(soup.fit(problem.model, problem.task, problem.kept).model())

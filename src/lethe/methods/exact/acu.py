@@ -74,11 +74,6 @@ class ACUService(Service):
         self._solution = Ridge.empty(_width(task, base), task.classes, system.ridge)
 
     @property
-    def live(self) -> tuple[str, ...]:
-        """The ids it still rests on."""
-        return self._ledger.live
-
-    @property
     def solution(self) -> Ridge:
         """What the head rests on."""
         return self._solution

@@ -35,7 +35,8 @@ class NoisyGD(Deletable):
     each deleted one and takes more steps of the same from the weights that were released; nothing else is kept. Those
     steps bring the release within ε, in Rényi divergence of order q, of one that is independent of the record, also
     where a requester chose it after p earlier releases: then ε + p·ε_dp. The frozen part must never have seen what is
-    to be deleted.
+    to be deleted. The noise follows from the run's seed, as everything does: the certificate holds against those who
+    do not know it, so draw it at random and keep it, and the ledger that names it, to yourself.
 
     Args:
         sigma: noise σ.
@@ -98,11 +99,6 @@ class NoisyGDService(Service):
             records=len(ledger.ids),
         )
         self._features, self._targets = self._read()
-
-    @property
-    def live(self) -> tuple[str, ...]:
-        """The ids it still rests on."""
-        return self._ledger.live
 
     @property
     def weight(self) -> Tensor:

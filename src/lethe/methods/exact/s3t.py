@@ -155,11 +155,6 @@ class S3TService(Service):
         self._run, self._weights = run, weights
         self.trained = Spent()
 
-    @property
-    def live(self) -> tuple[str, ...]:
-        """The ids it still rests on."""
-        return self._ledger.live
-
     def settle(self) -> None:
         """Train the stages that are missing and erase those nothing rests on any more."""
         with self._ledger.request():

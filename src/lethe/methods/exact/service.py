@@ -48,10 +48,12 @@ WEIGHTS = "weights"
 class Service(ABC):
     """A predictor that answers requests for deletion."""
 
+    _ledger: Ledger
+
     @property
-    @abstractmethod
     def live(self) -> tuple[str, ...]:
         """The ids it still rests on."""
+        return self._ledger.live
 
     @abstractmethod
     def settle(self) -> None:

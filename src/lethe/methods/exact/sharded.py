@@ -53,11 +53,6 @@ class ShardedService(Service):
         self._ledger, self._run, self._weights = ledger, run, weights
         self.trained = Spent()
 
-    @property
-    def live(self) -> tuple[str, ...]:
-        """The ids it still rests on."""
-        return self._ledger.live
-
     def settle(self) -> None:
         """Train what the ledger asks for and is missing, and erase what it does not ask for."""
         with self._ledger.request():

@@ -91,11 +91,6 @@ class SafeService(Service):
         self.statistics = ClassStatistics.of(torch.zeros(0, 1), torch.zeros(0, dtype=torch.long), task.classes)
         self._head: dict[str, Tensor] = {}
 
-    @property
-    def live(self) -> tuple[str, ...]:
-        """The ids that are left."""
-        return self._ledger.live
-
     def settle(self) -> None:
         """Take up what is kept, or take the statistics."""
         with self._ledger.request():

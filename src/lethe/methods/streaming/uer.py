@@ -115,11 +115,6 @@ class UerService(Service):
         return self._task
 
     @property
-    def live(self) -> tuple[str, ...]:
-        """The ids it still rests on."""
-        return self._ledger.live
-
-    @property
     def lessons(self) -> tuple[Lesson, ...]:
         """The lessons that have examples, in their order."""
         return self._lessons(self.live)
