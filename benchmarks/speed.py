@@ -63,7 +63,7 @@ def problems() -> list[tuple[str, Problem, int]]:
     ]
     folder = cifar10.data_folder()
     if folder:
-        found.append(("ResNet-20 on CIFAR-10, batch 128", cifar10.problem(folder, train=1000), 128))
+        found.append(("ResNet-20 on CIFAR-10, batch 128", cifar10.Cifar10(folder, train=1000).problem(), 128))
     return found
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lethe import models
+from lethe.clock import Moment
 from lethe.errors import ConfigurationError, nearest
 from lethe.run import Run
 
@@ -32,7 +33,7 @@ class Memory:
         self.model, self.optimizer, self.prepare, self.run = model, optimizer, prepare, run
         self.saved_at = time.perf_counter()
         self.save_seconds = 0.0
-        self.started = time.perf_counter()
+        self.started = Moment()
         self.best: tuple[float, dict[str, Tensor]] | None = None
         self.first = run.cost.as_dict()
 
@@ -75,9 +76,9 @@ class Memory:
     def _measure(self, done: int) -> None:
         run, keep = self.run, self.run.keep
         assert run.watch is not None
-        start = time.perf_counter()
+        start = Moment()
         values = dict(run.watch(self.model))
-        run.cost.seconds -= time.perf_counter() - start  # watching is not unlearning
+        run.cost.spend(start.passed(), -1)  # watching is not unlearning
         self.prepare()
         run.history.append({"step": done, **values})
         if keep is None:
@@ -93,11 +94,11 @@ class Memory:
     def _save(self, done: int) -> None:
         run = self.run
         assert run.checkpoints is not None
-        start = time.perf_counter()
+        start, spent = time.perf_counter(), self.started.passed()
         optimizer, scalars = _dump_optimizer(self.optimizer)
         tensors = {f"model/{k}": v for k, v in models.moving_tensors(self.model).items()} | optimizer
         cost = {k: v - self.first[k] if k != "peak_bytes" else v for k, v in run.cost.as_dict().items()}
-        cost["seconds"] += start - self.started
+        cost |= {name: cost[name] + spent[name] for name in spent}
         facts = {
             "step": done,
             "scalars": scalars,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import connection
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -65,9 +68,7 @@ class Local:
             for job in jobs:
                 yield _alone(work, job)
             return
-        # Forking a process that has started threads can hang it.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(self.workers, len(jobs)), context) as executor:
+        with self._executor(len(jobs)) as executor:
             try:
                 yield from executor.map(_alone, [work] * len(jobs), jobs)
             except BrokenProcessPool:
@@ -85,8 +86,7 @@ class Local:
         left, tries = list(range(len(jobs))), [0] * len(jobs)
         while left:
             done = set[int]()
-            context = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(min(self.workers, len(left)), context) as executor:
+            with self._executor(len(left)) as executor:
                 waiting = {executor.submit(_caught, work, jobs[place]): place for place in left}
                 for future in as_completed(waiting):
                     try:
@@ -104,6 +104,11 @@ class Local:
                         StorageError(f"its worker was killed {TRIES} times; take fewer workers, or more memory"),
                     )
             left = [place for place in left if tries[place] < TRIES]
+
+    def _executor(self, jobs: int) -> ProcessPoolExecutor:
+        # Forking a process that has started threads can hang it.
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(min(self.workers, jobs), context, initializer=_end_with_parent)
 
 
 @dataclass(frozen=True)
@@ -166,6 +171,18 @@ class Ray:
                     f"--ray {self.address}: there is no cluster ({error}); start one with ray start --head"
                 ) from None
         return ray
+
+
+def _end_with_parent() -> None:
+    """End this worker when the process that started it ends, killed or not: nobody would take its answers."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _alone(work: Callable[[Job], Answer], job: Job) -> Answer:

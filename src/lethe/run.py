@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import resource
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from lethe.clock import Moment
 from lethe.errors import Diverged
 from lethe.parallel import Alone, Parallel
 from lethe.pool import Local, Pool
@@ -31,6 +31,7 @@ class Cost:
 
     Attributes:
         seconds: wall time of the unlearning itself, all attempts of a resumed run added.
+        cpu_seconds: processor time of it, all threads of this process added; not that of other processes.
         steps: optimiser steps.
         examples: examples that went through the model, forward or forward and backward.
         flops: floating-point operations, those of the first step of each loop times the examples it saw.
@@ -38,6 +39,7 @@ class Cost:
     """
 
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     steps: int = 0
     examples: int = 0
     flops: float = 0.0
@@ -47,9 +49,14 @@ class Cost:
         """Return the figures by name."""
         return dict(vars(self))
 
+    def spend(self, time: Mapping[str, float], sign: int = 1) -> None:
+        """Add wall and processor time, or with the sign -1 take it off."""
+        self.seconds += sign * time["seconds"]
+        self.cpu_seconds += sign * time["cpu_seconds"]
+
     def add(self, other: Mapping[str, float]) -> None:
         """Add the figures of a finished part; the peak is the larger of both."""
-        self.seconds += other["seconds"]
+        self.spend(other)
         self.steps += int(other["steps"])
         self.examples += int(other["examples"])
         self.flops += other["flops"]
@@ -166,12 +173,12 @@ class Run:
 
     @contextmanager
     def timed(self) -> Iterator[None]:
-        """Add the wall time of the block, and the peak memory up to its end, to the cost."""
-        start = time.perf_counter()
+        """Add the time of the block, and the peak memory up to its end, to the cost."""
+        start = Moment()
         try:
             yield
         finally:
-            self.cost.seconds += time.perf_counter() - start
+            self.cost.spend(start.passed())
             self.cost.peak_bytes = max(self.cost.peak_bytes, self._peak())
 
     def _peak(self) -> int:

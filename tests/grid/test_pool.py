@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,6 +49,44 @@ def test_answers_come_in_the_order_of_the_jobs_and_errors_stop_no_other_job() ->
 def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
     jobs = [str(tmp_path / "first"), "", ""]
     assert dict(Local(2).each(dies_once, jobs)) == dict(enumerate(jobs))
+
+
+def works_for_a_minute(folder: str) -> None:
+    (Path(folder) / str(os.getpid())).touch()
+    time.sleep(60)
+
+
+def alive(process: int) -> bool:
+    status = Path(f"/proc/{process}/stat")
+    return status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the processes that Linux shows in /proc")
+def test_no_worker_outlives_a_process_that_was_killed(tmp_path: Path) -> None:
+    """Nor works on for nobody, with both cores."""
+    code = (
+        "import sys; from lethe.pool import Local; from tests.grid.test_pool import works_for_a_minute\n"
+        "if __name__ == '__main__': list(Local(2).map(works_for_a_minute, [sys.argv[1]] * 2))"
+    )
+    script = tmp_path / "run.py"
+    script.write_text(code)
+    folder = tmp_path / "pids"
+    folder.mkdir()
+    root = Path(__file__).parents[2]
+    parent = subprocess.Popen([sys.executable, str(script), str(folder)], env={**os.environ, "PYTHONPATH": str(root)})
+    until(lambda: len(list(folder.iterdir())) == 2)
+    workers = [int(one.name) for one in folder.iterdir()]
+    assert all(map(alive, workers))
+    parent.kill()
+    parent.wait()
+    until(lambda: not any(map(alive, workers)))
+
+
+def until(condition: Callable[[], bool], seconds: float = 45) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from lethe.methods.baselines.finetune import FineTune
 from lethe.methods.descent.salun import SalUn
 from lethe.methods.edits.ssd import SSD
 from lethe.problem import Problem
-from lethe.worlds import cifar10
+from lethe.worlds.cifar10 import Cifar10, data_folder
 from lethe.worlds.mnist import Mnist
 from tests.helpers import accuracies, gap_to_gold
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def data() -> Path:
-    folder = cifar10.data_folder()
+    folder = data_folder()
     if folder is None:
         pytest.skip("needs the public data sets: set LETHE_DATA to their folder")
     return folder
@@ -28,7 +28,7 @@ def data() -> Path:
 
 @pytest.fixture(scope="module")
 def cats(data: Path) -> Problem:
-    return cifar10.problem(data)
+    return Cifar10(data).problem()
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,7 @@ def bench(
     device: Device = "auto",
     template: Template = "",
     quick: Annotated[
-        bool, typer.Option("--quick", help="The two settings on digits alone.", rich_help_panel=COMPARISON)
+        bool, typer.Option("--quick", help="The three settings on digits alone.", rich_help_panel=COMPARISON)
     ] = False,
     settings_: Annotated[
         str, typer.Option("--settings", help="Settings, with commas between; else all.", rich_help_panel=COMPARISON)

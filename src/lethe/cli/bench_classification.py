@@ -67,7 +67,7 @@ def compare(asked: Asked, quiet: bool, as_json: bool) -> None:
         note(f"skipped: {reason}")
     comparison = classification.Comparison(
         settings=settings,
-        specs=classification.specs(asked.methods, asked.options, asked.quick),
+        specs=classification.specs(asked.methods, asked.options),
         out=asked.out,
         seeds=asked.seeds,
         trials=asked.trials,

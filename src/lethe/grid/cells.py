@@ -16,6 +16,9 @@ from lethe.problem import Problem
 from lethe.store import EVIDENCE, RECORD, read_json
 
 CELLS, CELL = "cells", "cell.json"
+VERSION = 2
+"""Of a cell's file."""
+
 PARTS = ("scope", "step", "weighting")
 
 
@@ -29,12 +32,14 @@ class Spec:
         options: hyperparameter to text, as after `--set`; `scope`, `step` and `weighting` name parts.
         space: hyperparameter to the values that tuning tries: `[low, high]`, `[low, high, "log"]`, or a list of choices
             under the key `choices`.
+        tuned: whether its hyperparameters are chosen where the grid tunes.
     """
 
     label: str
     slug: str
     options: Mapping[str, str] = field(default_factory=dict)
     space: Mapping[str, Any] = field(default_factory=dict)
+    tuned: bool = True
 
     def build(self, instead: Mapping[str, str] | None = None) -> Method:
         """Return the method, with some options replaced; raises ConfigurationError where it cannot be."""

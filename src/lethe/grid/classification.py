@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ import pandas as pd
 import torch
 
 from lethe import catalogue
+from lethe.clock import Moment
 from lethe.errors import ConfigurationError, nearest
 from lethe.grid.cells import Spec
 from lethe.grid.running import Grid, Planned
@@ -24,7 +24,7 @@ from lethe.tasks import Classification
 from lethe.worlds.base import World, fit
 from lethe.worlds.cifar10 import data_folder
 
-QUICK = ("digits-class", "digits-mislabelled")
+QUICK = ("digits-class", "digits-random", "digits-mislabelled")
 RETRAINING = "retraining.json"
 MAX_STEPS = 100
 LOOKING = Looking(
@@ -45,7 +45,13 @@ DEAR = {
     "datamodel_matching": "attribution of the whole training set before it begins",
     "oracle_matching": "ten retrainings before it begins",
 }
-"""Methods that take minutes a run, and why: with `--quick` they have to be named."""
+"""Methods that take minutes a run, and why: where nobody names them they run on `QUICK` alone, and are not tuned."""
+
+MNIST, CIFAR10 = {"train_count": 1000}, {"train": 500, "test": 1000}
+"""How many real images are taken: a run is a matter of seconds on one core."""
+
+FITTED = {"s3t": {"slices": "3"}}
+"""Options that the settings need: their vision transformer has three blocks."""
 
 GROUPS = {
     "all data": "read labelled forget and retain data",
@@ -60,10 +66,12 @@ def settings() -> dict[str, WorldSetting]:
     """Return every setting of the comparison by name."""
     found = (
         WorldSetting("digits-class", "digits", {"forget": "class"}),
-        WorldSetting("digits-mislabelled", "digits", {"forget": "mislabelled"}),
         WorldSetting("digits-random", "digits", {"forget": "random"}),
-        WorldSetting("mnist-class", "mnist"),
-        WorldSetting("cifar10-class", "cifar10", {"train": 1000}),
+        WorldSetting("digits-mislabelled", "digits", {"forget": "mislabelled"}),
+        WorldSetting("mnist-class", "mnist", {"forget": "class", **MNIST}),
+        WorldSetting("mnist-random", "mnist", {"forget": "random", **MNIST}),
+        WorldSetting("cifar10-class", "cifar10", {"forget": "class", **CIFAR10}),
+        WorldSetting("cifar10-random", "cifar10", {"forget": "random", **CIFAR10}),
     )
     return {one.name: one for one in found}
 
@@ -101,10 +109,8 @@ def chosen_settings(names: Sequence[str], quick: bool) -> tuple[list[WorldSettin
     return [one for one in wanted if one.name not in skipped], skipped
 
 
-def specs(
-    names: Sequence[str] = (), options: Mapping[str, Mapping[str, str]] | None = None, quick: bool = False
-) -> list[Spec]:
-    """Return the methods by name, or all that work on classifiers, with fixed options of some; quick: without `DEAR`.
+def specs(names: Sequence[str] = (), options: Mapping[str, Mapping[str, str]] | None = None) -> list[Spec]:
+    """Return the methods by name, or all that work on classifiers, with fixed options of some.
 
     Raises:
         ConfigurationError: there is no such method or option, or one does not work on classifiers.
@@ -118,9 +124,10 @@ def specs(
         if name not in every:
             raise ConfigurationError(f"--methods: there is no method '{name}'{nearest(name, every)}")
     found = []
-    for label in names or [label for label in every if not (quick and label in DEAR)]:
+    for label in names or every:
         spec = every[label]
-        spec = Spec(label, spec.slug, {**spec.options, **(options or {}).get(label, {})})
+        own = {**FITTED.get(label, {}), **spec.options, **(options or {}).get(label, {})}
+        spec = Spec(label, spec.slug, own, tuned=label in names or label not in DEAR)
         spec.build()
         found.append(spec)
     return found
@@ -129,6 +136,16 @@ def specs(
 def _of_catalogue() -> list[Spec]:
     slugs = [slug for slug in catalogue.entries("method") if slug not in LEFT_OUT]
     return [Spec(slug, slug) for slug in slugs if Classification in catalogue.find("method", slug).tasks]
+
+
+def too_dear(settings: Sequence[WorldSetting], specs: Sequence[Spec]) -> dict[tuple[str, str], str]:
+    """Return, by setting and method, why methods nobody named stay out of the larger settings."""
+    return {
+        (setting.name, spec.label): f"too dear: {DEAR[spec.label]}; name it with --methods"
+        for setting in settings
+        for spec in specs
+        if setting.name not in QUICK and not spec.tuned
+    }
 
 
 def group(spec: Spec) -> str:
@@ -159,7 +176,7 @@ class Outcome:
     Attributes:
         table: of all cells, as in results.parquet.
         planned: every cell with its state, those that are impossible with the reason.
-        retraining: seconds of one retraining, by setting; those that nobody can retrain are missing.
+        retraining: processor time of one retraining, by setting; those that nobody can retrain are missing.
     """
 
     table: pd.DataFrame
@@ -211,10 +228,11 @@ class Comparison:
             looking=LOOKING,
             pool=self.pool,
             progress=self.progress,
+            left_out=too_dear(self.settings, self.specs),
         )
 
     def _retraining(self) -> dict[str, float]:
-        """Return seconds of retraining by setting, each timed once in the pool where the cells were."""
+        """Return the time of retraining by setting, each timed once in the pool where the cells were."""
         path = self.out / RETRAINING
         known: dict[str, float] = read_json(path) if path.exists() else {}
         left = [one for one in self.settings if one.name not in known]
@@ -228,7 +246,7 @@ class Comparison:
 
 
 def retraining_seconds(setting: WorldSetting) -> float | None:
-    """Return what training on the retain set from scratch takes now; None where nobody knows the recipe."""
+    """Return the processor time of training on the retain set from scratch; None where nobody knows the recipe."""
     world = setting.made()
     if not isinstance(world, World):
         return None
@@ -236,6 +254,6 @@ def retraining_seconds(setting: WorldSetting) -> float | None:
         torch.manual_seed(0)
         model = world.network()
     retain = world.sets[1]
-    start = time.perf_counter()
+    start = Moment()
     fit(model, world.task, retain, world.training, 0)
-    return time.perf_counter() - start
+    return start.passed()["cpu_seconds"]

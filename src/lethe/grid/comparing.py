@@ -10,10 +10,10 @@ import pandas as pd
 
 from lethe.grid.cells import Spec
 from lethe.grid.classification import GROUPS, MAX_STEPS, Outcome, group, reads
-from lethe.grid.gaps import NOMINAL, nominal_gap
 from lethe.numbers import number
 
 PARTS = ("forget_accuracy", "retain_accuracy", "holdout_accuracy", "mia_confidence")
+GAPS = ("nominal_gap", "average_gap")
 MEASURED = (*PARTS, "mia_loss", "relearn")
 COLUMNS = {
     "gap": "Average gap",
@@ -23,7 +23,7 @@ COLUMNS = {
     "mia_confidence": "MIA conf.",
     "mia_loss": "MIA loss",
     "relearn": "Relearn",
-    "seconds": "Seconds",
+    "seconds": "CPU seconds",
 }
 ORIGINAL, GOLD = "original", "gold"
 
@@ -127,15 +127,14 @@ def _method(done: pd.DataFrame, spec: Spec) -> Line | None:
 
 
 def _run(cell: pd.DataFrame) -> dict[str, float]:
-    """Return the columns of one run; without gold the gap is the nominal one."""
-    by_metric = cell.set_index("metric")
-    value, original = by_metric["value"], by_metric["original"]
+    """Return the columns of one run."""
+    value = cell.set_index("metric")["value"]
     found = {name: float(value[name]) for name in MEASURED if name in value}
-    if "average_gap" in value:
-        found["gap"] = float(value["average_gap"])
-    else:
-        found["gap"] = nominal_gap(*({name: float(of[name]) for name in NOMINAL} for of in (value, original)))
-    return found | {"seconds": float(cell["seconds"].iloc[0])}
+    return found | _gap(value) | {"seconds": float(cell["cpu_seconds"].iloc[0])}
+
+
+def _gap(values: pd.Series[float]) -> dict[str, float]:
+    return {"gap": float(values[name]) for name in GAPS if name in values}  # noqa: B035 - a run has one of them
 
 
 def _references(done: pd.DataFrame, seconds: float | None) -> Iterator[Line]:
@@ -144,10 +143,7 @@ def _references(done: pd.DataFrame, seconds: float | None) -> Iterator[Line]:
     for label, column in ((ORIGINAL, "original"), (GOLD, "gold")):
         known = first[column].dropna()
         values = {name: float(known[name]) for name in MEASURED if name in known}
-        if "average_gap" in known:
-            values["gap"] = float(known["average_gap"])
-        elif label == ORIGINAL:
-            values["gap"] = nominal_gap(values, values)
+        values |= _gap(known)
         gaps = {}
         if label == ORIGINAL:
             gold = first["gold"].dropna()

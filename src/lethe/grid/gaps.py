@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from lethe.auditing import Evidence
 from lethe.problem import Problem
@@ -14,40 +15,57 @@ WORST = 1.0
 NOMINAL = ("forget_accuracy", "retain_accuracy", "holdout_accuracy")
 
 
-def mean_gap(evidence: Evidence, problem: Problem) -> float:
+def mean_gap(evidence: Evidence, problem: Problem, alike: bool = False) -> float:
     """Return how far a model is from gold, between 0 and 1.
 
-    The average gap where its four metrics were measured, else the mean |gap| of all shares. Where there is no gold but
-    whole classes are forgotten, the nominal gap. `WORST` without any of these.
+    The average gap where its four metrics were measured, else the mean |gap| of all shares. Where there is no gold, the
+    nominal gap, if one is known. `WORST` without any of these.
+
+    Args:
+        evidence: of the model.
+        problem: what was to be forgotten.
+        alike: whether the forget set is known to be drawn like the holdout set; as for `nominal_gap`.
     """
     if evidence.average_gap is not None:
         return evidence.average_gap.value
     gaps = [abs(entry.gap) for entry in evidence.metrics if entry.unit == "%" and entry.gap is not None]
     if gaps:
         return sum(gaps) / len(gaps)
-    by_name = {entry.name: entry for entry in evidence.metrics}
-    if problem.gold or not whole_classes(problem) or any(name not in by_name for name in NOMINAL):
-        return WORST
-    return nominal_gap(
-        {name: by_name[name].value for name in NOMINAL}, {name: by_name[name].original for name in NOMINAL}
-    )
+    nominal = None if problem.gold else nominal_gap(evidence, problem, alike)
+    return WORST if nominal is None else nominal.value
 
 
-def nominal_gap(values: Mapping[str, float], original: Mapping[str, float]) -> float:
-    """Return ⅓ (A_f + |A_r - A_r(θ_0)| + |A_h - A_h(θ_0)|): the distance to what gold is bound to give, nearly.
+@dataclass(frozen=True)
+class Nominal:
+    """The nominal gap of a model, and of the original, between 0 and 1."""
 
-    A model trained without a class never names it, A_f = 0; on the other classes it is about as good as the original.
+    value: float
+    original: float
+
+
+def nominal_gap(evidence: Evidence, problem: Problem, alike: bool = False) -> Nominal | None:
+    """Return ⅓ (|A_f - A*| + |A_r - A_r(θ_0)| + |A_h - A_h(θ_0)|): the distance to what gold is bound to give, nearly.
+
+    A model trained without a class never names it, A* = 0; one trained without a random part of the data is as good on
+    it as on other unseen data, A* = A_h(θ_0). On the rest it is about as good as the original. None for other forget
+    sets, and where an accuracy was not measured.
 
     Args:
-        values: forget, retain and holdout accuracy of the model, by `NOMINAL`.
-        original: the same of the original.
-
-    >>> names = ("forget_accuracy", "retain_accuracy", "holdout_accuracy")
-    >>> round(nominal_gap(dict(zip(names, (0.3, 0.9, 0.8))), dict(zip(names, (1.0, 1.0, 0.9)))), 3)
-    0.167
+        evidence: holds forget accuracy A_f, retain accuracy A_r and holdout accuracy A_h.
+        problem: what was to be forgotten.
+        alike: whether the forget set is known to be drawn like the holdout set.
     """
-    forget, *kept = NOMINAL
-    return (values[forget] + sum(abs(values[name] - original[name]) for name in kept)) / len(NOMINAL)
+    by_name = {entry.name: entry for entry in evidence.metrics}
+    classes = whole_classes(problem)
+    if not (classes or alike) or any(name not in by_name for name in NOMINAL):
+        return None
+    original = [by_name[name].original for name in NOMINAL]
+    reference = [0.0 if classes else original[-1], *original[1:]]
+    return Nominal(_apart([by_name[name].value for name in NOMINAL], reference), _apart(original, reference))
+
+
+def _apart(values: Sequence[float], reference: Sequence[float]) -> float:
+    return sum(abs(a - b) for a, b in zip(values, reference, strict=True)) / len(values)
 
 
 def whole_classes(problem: Problem) -> bool:

@@ -11,16 +11,15 @@ from typing import Any
 import pandas as pd
 
 from lethe.errors import InputError
-from lethe.grid.cells import CELL, CELLS
+from lethe.grid.cells import CELL, CELLS, VERSION
 from lethe.store import EVIDENCE, RECORD, atomic, read_json
 
 RESULTS = "results.parquet"
-VERSION = 1
 
 COLUMNS = (
-    "setting", "method", "slug", "seed", "options", "status", "reason", "seconds", "steps", "examples", "peak_bytes",
-    "verdict", "metric", "title", "unit", "kind", "goal", "value", "original", "gold", "gold_spread", "gap",
-    "gap_in_spreads", "low", "high", "power", "folder",
+    "setting", "method", "slug", "seed", "options", "status", "reason", "seconds", "cpu_seconds", "steps", "examples",
+    "peak_bytes", "verdict", "metric", "title", "unit", "kind", "goal", "value", "original", "gold", "gold_spread",
+    "gap", "gap_in_spreads", "low", "high", "power", "folder",
 )  # fmt: skip
 """A row a metric of a cell; a cell that failed is one row without a metric."""
 
@@ -83,9 +82,9 @@ def _rows(out: Path, folder: Path) -> list[dict[str, Any]]:
     if cell["status"] != "done":
         return [common]
     cost, evidence = read_json(folder / RECORD)["cost"], read_json(folder / EVIDENCE)
-    common |= {name: cost[name] for name in ("seconds", "steps", "examples", "peak_bytes")}
+    common |= {name: cost[name] for name in ("seconds", "cpu_seconds", "steps", "examples", "peak_bytes")}
     common["verdict"] = evidence["verdict"]["outcome"]
-    entries = [*evidence["metrics"], *evidence["attacks"], *_average(evidence)]
+    entries = [*evidence["metrics"], *evidence["attacks"], *_average(evidence), *_nominal(cell)]
     return [common | _values(entry) for entry in entries]
 
 
@@ -105,10 +104,19 @@ def _average(evidence: Mapping[str, Any]) -> list[dict[str, Any]]:
     if not gap:
         return []
     gold: Sequence[float] = gap["gold"]
-    mean = sum(gold) / len(gold) if gold else None
-    return [{
-        "name": "average_gap", "title": "Average gap", "unit": "%", "kind": "distance", "goal": "min",
-        "value": gap["value"], "original": gap["original"], "gold_mean": mean, "gold_spread": None,
-        "gap": gap["value"] - mean if mean is not None else None, "gap_in_spreads": None, "interval": None,
+    return [_gap("average_gap", "Average gap", gap, sum(gold) / len(gold) if gold else None)]
+
+
+def _nominal(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the nominal gap, which stands for the average gap where there is no gold, as an entry of its own."""
+    gap = cell.get("nominal_gap")
+    return [_gap("nominal_gap", "Nominal gap", gap, None)] if gap else []
+
+
+def _gap(name: str, title: str, gap: Mapping[str, float], gold: float | None) -> dict[str, Any]:
+    return {
+        "name": name, "title": title, "unit": "%", "kind": "distance", "goal": "min", "value": gap["value"],
+        "original": gap["original"], "gold_mean": gold, "gold_spread": None,
+        "gap": gap["value"] - gold if gold is not None else None, "gap_in_spreads": None, "interval": None,
         "power": {"has_power": None},
-    }]  # fmt: skip
+    }  # fmt: skip

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lethe.errors import ConfigurationError, LetheError, StorageError
 from lethe.grid import results
-from lethe.grid.cells import CELL, Cell, Spec, state
+from lethe.grid.cells import CELL, VERSION, Cell, Spec, state
 from lethe.grid.settings import Setting
 from lethe.grid.tuning import Tuning, search
 from lethe.grid.working import CellJob, Looking, facts_of, work_cell
@@ -52,6 +52,7 @@ class Grid:
         out: folder of everything; the same grid again goes on there.
         pool: where cells are worked on.
         progress: who is shown how far it is.
+        left_out: why a method does not run in a setting that it could run in, by their names.
     """
 
     settings: Sequence[Setting]
@@ -62,6 +63,7 @@ class Grid:
     looking: Looking = field(default_factory=Looking)
     pool: Pool = field(default_factory=Local)
     progress: Progress = field(default_factory=Silent)
+    left_out: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = {"setting": [one.name for one in self.settings], "method": [one.label for one in self.specs]}
@@ -135,7 +137,7 @@ class Grid:
                 for spec in self.specs:
                     found[setting.name, spec.label] = reason if problem is None else spec.obstacle(problem)
                 bar.advance()
-        return found
+        return found | dict(self.left_out)
 
     def _tuned(self, todo: Sequence[Cell]) -> dict[tuple[str, str], dict[str, str]]:
         """Return what tuning chose, by setting and method; nothing where nothing is tuned."""
@@ -143,7 +145,7 @@ class Grid:
         specs = {spec.label: spec for spec in self.specs}
         chosen: dict[tuple[str, str], dict[str, str]] = {(c.setting.name, c.spec.label): {} for c in todo}
         searches: dict[tuple[str, str], Tuning] = {}
-        for name, label in chosen if self.trials else ():
+        for name, label in [key for key in chosen if specs[key[1]].tuned] if self.trials else ():
             where = settings[name].validation()
             if where is None:
                 raise ConfigurationError(
@@ -200,4 +202,4 @@ class Grid:
                             f"{self.out}: holds another {what[:-1]} '{name}'; rename it, or take another folder"
                         )
             facts = {what: {**before.get(what, {}), **now} for what, now in facts.items()}
-        write_json(path, {"version": results.VERSION, **facts})
+        write_json(path, {"version": VERSION, **facts})

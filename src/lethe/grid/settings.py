@@ -39,6 +39,10 @@ class Setting(ABC):
     def facts(self) -> dict[str, Any]:
         """Return what it is, as plain data."""
 
+    def alike(self) -> bool:
+        """Whether what is forgotten is known to be a random part of the data, like what is held out."""
+        return False
+
 
 @dataclass(frozen=True)
 class WorldSetting(Setting):
@@ -97,6 +101,10 @@ class WorldSetting(Setting):
                 if option in known:
                     instead[option] = int(self.options.get(option, known[option])) + 1
         return WorldSetting(f"{self.name}-tuning", self.world, {**self.options, **instead}) if instead else None
+
+    def alike(self) -> bool:
+        """Whether the world's forget set is a random part."""
+        return self.options.get("forget") == "random"
 
     def facts(self) -> dict[str, Any]:
         """Return world and options."""

@@ -11,8 +11,8 @@ from lethe import configure
 from lethe.api import unlearn
 from lethe.auditing import Audit, Evidence
 from lethe.errors import LetheError, StorageError
-from lethe.grid.cells import CELL, Cell, Spec
-from lethe.grid.gaps import WORST, mean_gap
+from lethe.grid.cells import CELL, VERSION, Cell, Spec
+from lethe.grid.gaps import WORST, mean_gap, nominal_gap
 from lethe.grid.settings import Setting
 from lethe.problem import Problem
 from lethe.run import Run
@@ -93,7 +93,9 @@ def work_cell(job: CellJob) -> None:
         raise
     with RunFolder(folder).owned():
         write_json(folder / EVIDENCE, evidence.to_json())
-        write_json(folder / CELL, {"status": "done", **facts_of(job)})
+        nominal = None if problem.gold else nominal_gap(evidence, problem, job.cell.setting.alike())
+        found = {"nominal_gap": vars(nominal)} if nominal is not None else {}
+        write_json(folder / CELL, {"status": "done", **facts_of(job), **found})
 
 
 def work_trial(job: TrialJob) -> dict[str, Any]:
@@ -108,7 +110,8 @@ def work_trial(job: TrialJob) -> dict[str, Any]:
         return {"gap": WORST, "seconds": 0.0, "said": str(error)}
     except Exception as error:  # of these options; the next may do
         return {"gap": WORST, "seconds": 0.0, "said": f"{type(error).__name__}: {error}"}
-    return {"gap": mean_gap(evidence, problem), "seconds": float(result.record["cost"]["seconds"]), "said": ""}
+    gap = mean_gap(evidence, problem, job.setting.alike())
+    return {"gap": gap, "seconds": float(result.record["cost"]["seconds"]), "said": ""}
 
 
 def _audited(
@@ -122,7 +125,7 @@ def _audited(
 def facts_of(job: CellJob) -> dict[str, Any]:
     """Return what a cell's file says of it, beside what became of it."""
     return {
-        "version": 1,
+        "version": VERSION,
         "setting": job.cell.setting.name,
         "problem": job.cell.setting.facts(),
         "method": job.cell.spec.label,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 JITTER = 1e-5
-ENTRIES = 200_000  # of distances held at once
+ENTRIES = 128_000  # of distances worked on at once: they stay in a processor's cache
 
 
 def codec(target: Tensor, features: Tensor, given: Tensor | None = None) -> float:
@@ -129,8 +129,12 @@ def _conditional(ranks: Tensor, with_feature: Tensor, without: Tensor) -> Tensor
 
 def _added(ranks: Tensor, features: Tensor, distances: Tensor) -> Tensor:
     """Return T(Y, Z_j | X) of each column, [p], for the squared distances in X, [n, n]."""
-    without, parts = _nearest(distances), [ranks.new_zeros(0)]
-    for columns in features.t().split(max(1, ENTRIES // len(features) ** 2)):
-        together = (columns.unsqueeze(2) - columns.unsqueeze(1)).square_().add_(distances)
-        parts.append(_conditional(ranks, together.argmin(-1), without))
-    return torch.cat(parts)
+    nearest = torch.empty(features.shape[::-1], dtype=torch.long, device=features.device)
+    columns, count = features.t().contiguous(), len(features)
+    step = max(1, ENTRIES // count)
+    for start in range(0, count, step):
+        known = distances[start : start + step]
+        for column, found in zip(columns, nearest, strict=True):
+            apart = column[start : start + step].unsqueeze(1) - column
+            found[start : start + step] = apart.square_().add_(known).argmin(-1)
+    return _conditional(ranks, nearest, _nearest(distances))

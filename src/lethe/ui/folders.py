@@ -13,7 +13,7 @@ from lethe import catalogue
 from lethe.auditing.evidence import Evidence
 from lethe.errors import InputError, LetheError, StorageError
 from lethe.grid.cells import CELL
-from lethe.grid.results import VERSION as CELL_VERSION
+from lethe.grid.cells import VERSION as CELL_VERSION
 from lethe.store import EVIDENCE, MODEL, RECORD, read_json
 
 COMPARE = "compare"

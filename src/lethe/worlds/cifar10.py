@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from lethe.examples import Examples
 from lethe.problem import Problem
 from lethe.run import Run
 from lethe.tasks import Classification
+from lethe.worlds.splits import random_tenth, split_class
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -87,45 +89,43 @@ def images(file: Path, part: str) -> Examples:
     return Examples(tuple(f"{part}-{row:05d}" for row in range(len(labels))), {"image": pixels, "label": labels})
 
 
-def problem(folder: Path, forget_class: int = 3, train: int = 2000, seed: int = 0) -> Problem:
-    """Return the problem of forgetting one class (3 is the cat) from the published network; no holdout example has it.
+@dataclass(frozen=True)
+class Cifar10:
+    """Images of CIFAR-10 to be forgotten by the published ResNet-20; there is no gold model of it.
 
     Args:
         folder: the folder that holds `cifar10/cifar10_small.npz` and `cifar10_resnet/`.
-        forget_class: the class to forget.
+        forget: `class`: one class is forgotten entirely; `random`: a random tenth of the training images.
+        forget_class: the class to forget where `forget` is `class`; 3 is the cat.
         train: how many training images stand for the training set, drawn from the seed.
-        seed: seed of the draw.
-    """
-    data = folder / "cifar10" / "cifar10_small.npz"
-    weights = next((folder / "cifar10_resnet").glob("*.npz"))
-    seen = images(data, "train").sample(train, Run(seed=seed).generator("cifar10 sample"))
-    gone = seen.tensor("label") == forget_class
-    test = images(data, "test")
-    return Problem(
-        model=published_resnet20(weights),
-        task=Classification(classes=10, input="image", scale=1 / 255, mean=MEAN, std=STD),
-        forget=seen.take(gone.nonzero().flatten()),
-        retain=seen.take((~gone).nonzero().flatten()),
-        holdout=test.take((test.tensor("label") != forget_class).nonzero().flatten()),
-    )
-
-
-@dataclass(frozen=True)
-class Cifar10:
-    """A class of CIFAR-10 to be forgotten by the published ResNet-20; there is no gold model of it.
-
-    Args:
-        folder: the folder of public data sets.
-        forget_class: the class to forget; 3 is the cat.
-        train: how many training images stand for the training set.
-        seed: seed of the draw.
+        test: how many test images are held out, drawn from the seed; 2000 are there.
+        seed: seed of the draws.
     """
 
     folder: Path
+    forget: Literal["class", "random"] = "class"
     forget_class: int = 3
     train: int = 2000
+    test: int = 2000
     seed: int = 0
 
     def problem(self) -> Problem:
-        """Return the problem; see `problem` of this file."""
-        return problem(self.folder, self.forget_class, self.train, self.seed)
+        """Return the problem; where a class is forgotten no holdout example has it."""
+        data = self.folder / "cifar10" / "cifar10_small.npz"
+        weights = next((self.folder / "cifar10_resnet").glob("*.npz"))
+        seen = images(data, "train").sample(self.train, Run(seed=self.seed).generator("cifar10 sample"))
+        test = images(data, "test")
+        if self.test < len(test):
+            test = test.sample(self.test, Run(seed=self.seed).generator("cifar10 test sample"))
+        if self.forget == "random":
+            forget, retain = random_tenth(seen, self.seed)
+        else:
+            forget, retain = split_class(seen, self.forget_class)
+            test = split_class(test, self.forget_class)[1]
+        return Problem(
+            model=published_resnet20(weights),
+            task=Classification(classes=10, input="image", scale=1 / 255, mean=MEAN, std=STD),
+            forget=forget,
+            retain=retain,
+            holdout=test,
+        )

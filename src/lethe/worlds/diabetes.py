@@ -13,6 +13,7 @@ from lethe.examples import Examples
 from lethe.run import Run
 from lethe.tasks import Regression
 from lethe.worlds.base import Training, World
+from lethe.worlds.splits import split_rows
 
 
 class SmallRegressor(nn.Module):
@@ -63,7 +64,7 @@ class Diabetes(World):
         rows = torch.randperm(len(everything), generator=order)
         train, holdout = everything.take(rows[:350].sort().values), everything.take(rows[350:].sort().values)
         gone = train.tensor("target") > self.above / 100
-        return train.take(gone.nonzero().flatten()), train.take((~gone).nonzero().flatten()), holdout
+        return *split_rows(train, gone), holdout
 
 
 def load_diabetes() -> Examples:

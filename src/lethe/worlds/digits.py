@@ -13,6 +13,7 @@ from lethe.examples import Examples
 from lethe.run import Run
 from lethe.tasks import Classification
 from lethe.worlds.base import Training, World
+from lethe.worlds.splits import split_class, split_rows
 
 Forget = Literal["mislabelled", "class", "random"]
 Architecture = Literal["cnn", "vit", "resnet"]
@@ -106,14 +107,14 @@ class Digits(World):
         labels = train.tensor("label")
         if self.forget == "class":
             gone = labels == self.forget_class
-            holdout = holdout.take((holdout.tensor("label") != self.forget_class).nonzero().flatten())
+            holdout = split_class(holdout, self.forget_class)[1]
         else:
             chosen = torch.randperm(len(train), generator=order)[: len(train) // 10]
             gone = torch.zeros(len(train), dtype=torch.bool).index_fill(0, chosen, True)
             if self.forget == "mislabelled":
                 shift = torch.randint(1, 10, labels.shape, generator=order)
                 train = train.with_column("label", torch.where(gone, (labels + shift) % 10, labels))
-        return train.take(gone.nonzero().flatten()), train.take((~gone).nonzero().flatten()), holdout
+        return *split_rows(train, gone), holdout
 
 
 def load_digits() -> Examples:

@@ -1,10 +1,10 @@
-"""The MNIST world: a small vision transformer that forgets a digit, on images from a folder of public data."""
+"""The MNIST world: a small vision transformer that forgets a digit or a random tenth, on a folder of public data."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -14,24 +14,29 @@ from lethe.examples import Examples
 from lethe.run import Run
 from lethe.tasks import Classification
 from lethe.worlds.base import Training, World
+from lethe.worlds.splits import random_tenth, split_class
 
 
 @dataclass(frozen=True)
 class Mnist(World):
-    """MNIST (28×28) with one digit to forget, learnt by a vision transformer of 130 thousand weights.
+    """MNIST (28×28) with something to forget, learnt by a vision transformer of 130 thousand weights.
 
     Args:
         folder: the folder that holds `mnist/*.npz`.
-        forget_class: the digit to forget.
+        forget: `class`: one digit is forgotten entirely; `random`: a random tenth of the training images.
+        forget_class: the digit to forget where `forget` is `class`.
         train_count: training images drawn.
         test_count: test images drawn.
+        split_seed: seed of the random tenth.
     """
 
     name: ClassVar[str] = "mnist"
     folder: Path
+    forget: Literal["class", "random"] = "class"
     forget_class: int = 3
     train_count: int = 3000
     test_count: int = 1000
+    split_seed: int = 0
 
     @property
     def task(self) -> Classification:
@@ -61,15 +66,12 @@ class Mnist(World):
         )
 
     def make_sets(self) -> tuple[Examples, Examples, Examples]:
-        """Draw the images; the holdout has none of the digit to forget."""
+        """Draw the images; where a digit is forgotten the holdout has none of it."""
         train, test = self._drawn("train", self.train_count), self._drawn("test", self.test_count)
-        gone = train.tensor("label") == self.forget_class
-        rest = test.tensor("label") != self.forget_class
-        return (
-            train.take(gone.nonzero().flatten()),
-            train.take((~gone).nonzero().flatten()),
-            test.take(rest.nonzero().flatten()),
-        )
+        if self.forget == "random":
+            return *random_tenth(train, self.split_seed), test
+        forget, retain = split_class(train, self.forget_class)
+        return forget, retain, split_class(test, self.forget_class)[1]
 
     def _drawn(self, part: str, count: int) -> Examples:
         file = next((self.folder / "mnist").glob("*.npz"))

@@ -92,7 +92,7 @@ def test_the_cat_is_forgotten_from_the_published_resnet():
     data = cifar10.data_folder()
     if data is None:
         pytest.skip("needs the public data sets: set LETHE_DATA to their folder")
-    cats = cifar10.problem(data, train=1000)
+    cats = cifar10.Cifar10(data, train=1000).problem()
     before = accuracies(cats, cats.model)
     method = Duck(epochs=4, batch_size=64, retain_batches=6, batch_norm="freeze")
     after = accuracies(cats, unlearn(cats, method).model)
