@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from lethe.grid.classification import DEAR, GROUPS, LEFT_OUT, LOOKING, MAX_STEPS, Comparison, Outcome
+from lethe.grid.classification import DEAR, FITTED, GROUPS, LEFT_OUT, LOOKING, MAX_STEPS, Comparison, Outcome
 from lethe.grid.comparing import COLUMNS, Line, absent, has_gold, lines, text
 from lethe.numbers import duration, number
 from lethe.versions import versions
@@ -58,6 +58,11 @@ def _reading(comparison: Comparison) -> Iterator[str]:
     yield f"Methods are compared within their group, whose smallest gap is in bold. Groups: {groups}."
     yield "Not in the tables:"
     yield _bullets((f"`{name}`", f"{reason}.") for name, reason in LEFT_OUT.items())
+    fitted = {one.label: FITTED[one.label][1] for one in comparison.specs if one.label in FITTED}
+    if fitted:
+        yield "Options that are not the published ones:"
+        options = {name: ", ".join(f"{key} {value}" for key, value in FITTED[name][0].items()) for name in fitted}
+        yield _bullets((f"`{name}`", f"{options[name]}: {why}.") for name, why in fitted.items())
     untuned = [spec.label for spec in comparison.specs if not spec.tuned]
     if comparison.trials and untuned:
         yield "Run with their published defaults and not tuned, as one run takes minutes:"

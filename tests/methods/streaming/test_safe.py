@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lethe.class_statistics import ClassStatistics
 from lethe.errors import ConfigurationError, Diverged, InputError
-from lethe.examples import concatenate
+from lethe.examples import Examples, concatenate
 from lethe.methods.baselines.gradient_ascent import GradientAscent
 from lethe.methods.exact.ridge import Ridge
 from lethe.methods.streaming.safe import Safe, SafeService, posterior
@@ -84,6 +84,52 @@ def test_least_squares_on_the_statistics_is_least_squares_on_what_is_left() -> N
     for found in (one, many):
         gram = found.products.sum(0) + 0.1 * torch.eye(6, dtype=torch.float64)
         torch.testing.assert_close(torch.linalg.solve(gram, found.sums.T), direct, rtol=1e-6, atol=1e-9)
+
+
+def test_regret_grows_slower_than_the_number_of_requests() -> None:
+    """A convex problem and a stream that hardly moves its optimum: the head follows, and a head that stays does not."""
+    requests, generator = 24, torch.Generator().manual_seed(0)
+    labels = torch.arange(300) % 3
+    rows = torch.randn(300, 4, generator=generator) + 1.5 * torch.eye(4)[labels]
+    examples = Examples.of(image=rows.view(-1, 1, 2, 2), label=labels)
+    base = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+    task = Classification(classes=3, input="image", head_name="1")
+    service = Safe(learning_rate=0.005).fit(base, task, examples)
+    follows, stays = list[float](), list[float]()
+    for name in examples.ids[:requests]:
+        service.delete([name])
+        left = examples.select(service.live)
+        least = risk(task, optimal(task, left), left)
+        follows.append(risk(task, service.model(), left) - least)
+        stays.append(risk(task, base, left) - least)
+    assert growth(stays) > 0.95
+    assert growth(follows) < 0.6
+
+
+def risk(task: Classification, model: nn.Module, examples: Examples) -> float:
+    with torch.no_grad():
+        return float(task.losses(model, examples.batch(torch.arange(len(examples)))).mean())
+
+
+def optimal(task: Classification, examples: Examples) -> nn.Module:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=200, line_search_fn="strong_wolfe")
+    batch = examples.batch(torch.arange(len(examples)))
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = task.losses(model, batch).mean()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return model
+
+
+def growth(regrets: list[float]) -> float:
+    """Return the slope of log R_T against log T, from a third of the way on."""
+    total, first = torch.tensor(regrets).cumsum(0), len(regrets) // 3
+    return float((total[-1] / total[first - 1]).log() / torch.tensor(len(regrets) / first).log())
 
 
 def test_what_the_gaussians_say_is_the_class_of_well_separated_rows() -> None:
