@@ -200,3 +200,48 @@ def test_exact_retraining_tells_what_an_adaptive_requester_saw_and_noise_does_no
         return service
 
     assert abs(told_apart(noisy, 200) - 0.5) < 0.1
+
+
+# The hidden state: what nobody published averages out of many releases.
+
+RELEASES = 12
+
+
+def with_a_hidden_state(bit: int, seed: int) -> list[float]:
+    """Keep weights without noise, take one step a request from them, and publish them under fresh noise."""
+    examples, noise = world(bit), Run(seed=seed).generator("published noise")
+    x, y = examples.tensor("x").double(), torch.eye(2, dtype=torch.float64)[examples.tensor("label")]
+    weight, seen = torch.zeros(2, DIMENSION, dtype=torch.float64), list[float]()
+    for step in range(60 + RELEASES):
+        if step >= 60:  # the target is deleted first, then a record a release
+            x[0 if step == 60 else -(step - 60)] = 0.0
+        weight = weight - 0.9 * (((x @ weight.T).softmax(1) - y).T @ x / len(x) + 0.05 * weight)
+        if step >= 60:
+            told = weight[1, 0] - weight[0, 0] + 0.3 * torch.randn((), generator=noise, dtype=torch.float64)
+            seen.append(float(told))
+    return seen
+
+
+def without_one(bit: int, seed: int) -> list[float]:
+    """Delete the same records in the same order by noisy gradient descent."""
+    system = NoisyGD(sigma=0.25, ridge=0.5, steps=60, epsilon=0.5, radius=1.0)
+    service = system.fit(nn.Sequential(nn.Linear(DIMENSION, 2)), PLAIN, world(bit), run=Run(seed=seed))
+    seen = []
+    for name in ("r0", *(f"r{len(world(0)) - i}" for i in range(1, RELEASES))):
+        service.delete([name])
+        seen.append(leaning(service.model(), 0))
+    return seen
+
+
+def told_by_the_mean(releases: Callable[[int, int], list[float]], trials: int) -> tuple[float, float]:
+    """How often the secret is guessed from the first release after the deletion, and from the mean of all."""
+    runs = [(trial % 2, releases(trial % 2, trial)) for trial in range(trials)]
+    first = sum((seen[0] > 0) == bool(bit) for bit, seen in runs)
+    return first / trials, sum((sum(seen) > 0) == bool(bit) for bit, seen in runs) / trials
+
+
+def test_many_releases_tell_a_hidden_state_and_nothing_of_one_that_is_published_as_it_is() -> None:
+    one, many = told_by_the_mean(with_a_hidden_state, 200)
+    assert many > max(one + 0.15, 0.8)
+    one, many = told_by_the_mean(without_one, 100)
+    assert abs(many - 0.5) < 0.15
