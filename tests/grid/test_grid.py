@@ -126,11 +126,15 @@ def test_tuning_is_on_another_forget_set_with_one_budget_and_goes_on(tmp_path: P
     assert trials["trials"][0]["options"] == {}
     best = min(trials["trials"], key=lambda one: one["gap"])["options"]
     assert json.loads(table["options"].iloc[0]) == {"epochs": "1", **best}
-    # Interrupted after four trials, the same fifth is proposed.
-    path.write_text(json.dumps({**trials, "trials": trials["trials"][:4]}))
+    # Interrupted on the way, the same is proposed.
+    # One that a search of another length has left is no answer to what this one asks.
+    other = {"options": {"learning_rate": "0.5"}, "gap": 0.0, "seconds": 1.0, "said": ""}
+    path.write_text(json.dumps({**trials, "trials": [*trials["trials"][:3], other]}))
     grid(tmp_path, specs=(TUNED,), seeds=(1,), trials=5)()
     again = json.loads(path.read_text())["trials"]
     assert [one["options"] for one in again] == [one["options"] for one in trials["trials"]]
+    with pytest.raises(StorageError, match="holds runs that were tuned with 5 trials, not 6"):
+        grid(tmp_path, specs=(TUNED,), seeds=(0,), trials=6)()
 
 
 def test_what_is_searched() -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lethe.errors import ConfigurationError, LetheError, StorageError
 from lethe.grid import results
-from lethe.grid.cells import CELL, VERSION, Cell, Spec, state
+from lethe.grid.cells import CELL, CELLS, VERSION, Cell, Spec, state
 from lethe.grid.settings import Setting
 from lethe.grid.tuning import Tuning, search
 from lethe.grid.working import CellJob, Looking, facts_of, work_cell
@@ -202,4 +202,10 @@ class Grid:
                             f"{self.out}: holds another {what[:-1]} '{name}'; rename it, or take another folder"
                         )
             facts = {what: {**before.get(what, {}), **now} for what, now in facts.items()}
-        write_json(path, {"version": VERSION, **facts})
+            trials = before.get("trials", self.trials)
+            if trials != self.trials and any((self.out / CELLS).rglob(CELL)):
+                raise StorageError(
+                    f"{self.out}: holds runs that were tuned with {trials} trials, not {self.trials}; take that number, "
+                    "or another folder"
+                )
+        write_json(path, {"version": VERSION, "trials": self.trials, **facts})

@@ -65,12 +65,13 @@ class Tuning:
                 count = min(TOGETHER, self.trials - len(tried)) if dimensions else 1
                 asked = [None if not tried and i == 0 else study.ask() for i in range(count)]
                 options = [_options(one, dimensions) for one in asked]
-                missing = [i for i in range(count) if len(tried) + i >= len(done)]
+                kept = dict(enumerate(done[len(tried) : len(tried) + count]))
+                # A search of another length may have proposed something else.
+                missing = [i for i in range(count) if i not in kept or kept[i]["options"] != options[i]]
                 jobs = [self._job(options[i]) for i in missing]
-                found = dict(zip(missing, self._answers(pool, jobs), strict=True))
+                found = kept | dict(zip(missing, self._answers(pool, jobs), strict=True))
                 for i in range(count):
-                    result = found.get(i) or done[len(tried)]
-                    tried.append({"options": options[i], **{k: result[k] for k in ("gap", "seconds", "said")}})
+                    tried.append({"options": options[i], **{k: found[i][k] for k in ("gap", "seconds", "said")}})
                     trial = asked[i]
                     if trial is not None:
                         study.tell(trial, result["gap"])
