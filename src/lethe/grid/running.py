@@ -205,7 +205,7 @@ class Grid:
             trials = before.get("trials", self.trials)
             if trials != self.trials and any((self.out / CELLS).rglob(CELL)):
                 raise StorageError(
-                    f"{self.out}: holds runs that were tuned with {trials} trials, not {self.trials}; take that number, "
-                    "or another folder"
+                    f"{self.out}: holds runs that were tuned with {trials} trials, not {self.trials}; take that "
+                    "number, or another folder"
                 )
         write_json(path, {"version": VERSION, "trials": self.trials, **facts})

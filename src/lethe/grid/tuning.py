@@ -74,7 +74,7 @@ class Tuning:
                     tried.append({"options": options[i], **{k: found[i][k] for k in ("gap", "seconds", "said")}})
                     trial = asked[i]
                     if trial is not None:
-                        study.tell(trial, result["gap"])
+                        study.tell(trial, found[i]["gap"])
                     bar.advance(1, gap=min(one["gap"] for one in tried))
                 if missing:
                     write_json(self.path, {"search": self._key(dimensions), "trials": tried})
