@@ -51,6 +51,32 @@ def support_vector_attack(members: Tensor, others: Tensor, cost: float = 3.0) ->
     return lambda rows: torch.from_numpy(machine.predict(rows.double().numpy())).double()
 
 
+def random_forest_attack(
+    members: Tensor, others: Tensor, trees: int = 100, criterion: str = "gini", seed: int = 0
+) -> Judge:
+    """Train a random forest to tell members from others.
+
+    Args:
+        members: [M, D] features of examples the model was trained on.
+        others: [N, D] features of examples it never saw.
+        trees: how many.
+        criterion: what a split is chosen by: `gini` or `entropy`.
+        seed: of the trees.
+
+    Returns:
+        features [K, D] -> [K] float64, 1 where the row is judged a member and 0 elsewhere.
+
+    Raises:
+        InputError: there are no members or no others.
+    """
+    from sklearn.ensemble import RandomForestClassifier
+
+    require_both(members, others)
+    forest = RandomForestClassifier(n_estimators=trees, criterion=criterion, random_state=seed)
+    forest.fit(torch.cat([members, others]).double().numpy(), [1] * len(members) + [0] * len(others))
+    return lambda rows: torch.from_numpy(forest.predict(rows.double().numpy())).double()
+
+
 def best_threshold(members: Tensor, others: Tensor) -> tuple[float, float]:
     """Return the threshold with the largest balanced accuracy when scores at or above it are judged members.
 

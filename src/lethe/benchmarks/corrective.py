@@ -106,7 +106,7 @@ class Corrective(ImageBenchmark):
             facts=_facts(changed),
         )
 
-    def values(self, measured: Rows, target: Rows) -> dict[str, float]:
+    def values(self, measured: Rows, beside: Mapping[str, Rows], twin: Rows | None) -> dict[str, float]:
         """Return the accuracies by what they are measured on."""
         names: Mapping[str, str] = {
             "affected": "corrected", "unaffected": "retain", "identified": "identified", "unidentified": "unidentified",

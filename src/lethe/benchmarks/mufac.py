@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -86,9 +86,9 @@ class Mufac(ImageBenchmark):
             facts=facts,
         )
 
-    def values(self, measured: Rows, target: Rows) -> dict[str, float]:
+    def values(self, measured: Rows, beside: Mapping[str, Rows], twin: Rows | None) -> dict[str, float]:
         """Return NoMUS and what it is made of, and top-2 accuracy."""
-        score = NoMUS()(measured, References(original=target), seed=self.seed)
+        score = NoMUS()(measured, References(original=beside["target"]), seed=self.seed)
         return {
             "nomus": score.value,
             **{name: float(value) for name, value in score.details.items()},

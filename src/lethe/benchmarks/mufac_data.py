@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from PIL import Image
 
+from lethe.benchmarks.faces import IDENTITIES, files_table, read_celeba_hq, read_labelled
 from lethe.benchmarks.images import require_folder
 from lethe.errors import ConfigurationError, InputError, nearest
 from lethe.run import Run
-from lethe.sources.formats import read
 from lethe.sources.tables import Table
 
 PARTS = ("forget", "retain", "test", "unseen")
@@ -83,18 +82,8 @@ def read_mucac(source: str, attribute: str) -> Faces:
     folder = require_folder(source, "MUCAC")
     if attribute not in ATTRIBUTES:
         raise ConfigurationError(f"MUCAC has no attribute '{attribute}'{nearest(attribute, ATTRIBUTES)}")
-    identities = {line[0]: line[1] for line in _lines(folder / "CelebA-HQ-identity.txt", 2)}
-    values = {
-        line[0]: line[ATTRIBUTES[attribute]]
-        for line in _lines(folder / "CelebA-HQ-attribute.txt", max(ATTRIBUTES.values()) + 1, skipped=2)
-    }
-    lacking = sorted(identities.keys() - values.keys())
-    if lacking:
-        raise InputError(f"{folder / 'CelebA-HQ-attribute.txt'}: has no line for {lacking[0]}; restore MUCAC's files")
-    names = sorted(identities)
-    labels = [int(values[name] == "1") for name in names]
-    table = _table(folder / "CelebA-HQ-img", names, labels)
-    numbers = [identities[name] for name in names]
+    portraits = read_celeba_hq(source, ATTRIBUTES[attribute], "MUCAC")
+    table, numbers = portraits.table, portraits.people
     rows = _by_number(folder, numbers)
     return Faces(dict.fromkeys(PARTS, table), rows, {part: [numbers[row] for row in rows[part]] for part in PARTS})
 
@@ -112,10 +101,8 @@ def read_identities(source: str, column: str, shares: Sequence[float], seed: int
         InputError: there is no such column.
         ConfigurationError: a set would be empty.
     """
-    table = read(Path(source)).train
-    if column not in table.columns:
-        raise InputError(f"{source}: has no column '{column}' that says who is seen{nearest(column, table.columns)}")
-    people = [str(value) for value in table.columns[column]]
+    portraits = read_labelled(source, column)
+    table, people = portraits.table, portraits.people
     rows = split_by_identity(people, shares, seed)
     return Faces(dict.fromkeys(PARTS, table), rows, {part: [people[row] for row in rows[part]] for part in PARTS})
 
@@ -161,35 +148,14 @@ def _mufac_table(folder: Path, name: Literal["train", "val", "test"] | str) -> T
             )
         ids.append(image)
         labels.append(AGES.index(age))
-    return _table(folder / f"{name}_images", ids, labels)
-
-
-def _table(folder: Path, ids: Sequence[str], labels: Sequence[int]) -> Table:
-    def picture(row: int) -> Image.Image:
-        with Image.open(folder / ids[row]) as image:
-            return image.copy()
-
-    return Table(where=str(folder), ids=tuple(ids), own_ids=True, labels=list(labels), picture=picture)
-
-
-def _lines(path: Path, columns: int, skipped: int = 0) -> list[list[str]]:
-    if not path.is_file():
-        raise InputError(f"{path.parent}: holds no {path.name}; copy MUCAC's files there")
-    found = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines()[skipped:], start=skipped + 1):
-        parts = line.split()
-        if parts and len(parts) < columns:
-            raise InputError(f"{path}:{number}: has {len(parts)} columns, {columns} are needed; restore MUCAC's files")
-        if parts:
-            found.append(parts)
-    return found
+    return files_table(folder / f"{name}_images", ids, labels)
 
 
 def _by_number(folder: Path, numbers: Sequence[str]) -> dict[str, list[int]]:
     rows: dict[str, list[int]] = {part: [] for part in PARTS}
     for row, number in enumerate(numbers):
         if not number.isdecimal():
-            raise InputError(f"{folder / 'CelebA-HQ-identity.txt'}: '{number}' is no number of an identity; correct it")
+            raise InputError(f"{folder / IDENTITIES}: '{number}' is no number of an identity; correct it")
         part = max((part for part, least in MUCAC_FROM.items() if int(number) >= least), key=MUCAC_FROM.__getitem__)
         rows[part].append(row)
     for part in PARTS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import nn
@@ -45,6 +46,23 @@ class Method(ABC):
     def requirements(self) -> frozenset[str]:
         """Return what this configuration reads of the problem; `needs` unless an option changes it."""
         return self.needs
+
+    def ahead(self, problem: Problem, run: Run, folder: Path, count: int) -> Method:
+        """Return the method as it is ready for requests, with what it learnt while all training data were there.
+
+        Most methods learn nothing ahead.
+
+        Args:
+            problem: the trained model, all it was trained on as retain set, an empty forget set, and holdout data.
+            run: seed, device, progress.
+            folder: where what is learnt is kept; the same that was learnt before is taken from there.
+            count: examples that a request is going to name.
+        """
+        return self
+
+    def requirements_at_request(self) -> frozenset[str]:
+        """Return what it reads of the problem where `ahead` was called before."""
+        return self.requirements()
 
     def reads_labels(self) -> bool:
         """Return whether this configuration reads the label of any example; what it says is tested."""

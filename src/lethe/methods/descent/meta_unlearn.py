@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lethe import models
 from lethe.errors import ConfigurationError, InputError
 from lethe.examples import Examples, shuffled
-from lethe.methods.base import Method
+from lethe.methods.base import Method, settings
 from lethe.methods.descent.meta_loss import (
     MetaLoss,
     Request,
@@ -28,10 +28,10 @@ from lethe.methods.descent.meta_loss import (
 from lethe.problem import Problem
 from lethe.run import Run
 from lethe.state_arithmetic import moved, weights, with_weights
-from lethe.store import atomic, read_json
+from lethe.store import RunFolder, atomic, read_json
 from lethe.tasks import Classification, as_classification
 
-FACTS, WEIGHTS = "meta_loss.json", "model.safetensors"
+FACTS, WEIGHTS, IDENTITY = "meta_loss.json", "model.safetensors", "identity"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +45,12 @@ class MetaUnlearn(Method):
     no worse.
 
     The problem's forget set is S. Its retain set, and its holdout set as V, are read where the loss is not there yet;
-    it is best learnt on all training data, those people among them, which `learn` does ahead of any request.
+    it is best learnt on all training data, those people among them, which `ahead` does before any request.
 
     Args:
         loss: folder of a loss that `learn` has written; empty learns it on the retain set.
-        identity: column that says who is seen; empty takes the label, to forget classes.
+        identity: column that says who is seen; empty takes `identity` where the examples have such a column, else the
+            label, to forget classes.
         simulated: people of a simulated request; 0 for as many as are to be forgotten.
         step: η, the length of the step.
         epochs: passes over the people in which the loss is learnt.
@@ -105,15 +106,36 @@ class MetaUnlearn(Method):
             loss = read_loss(Path(self.loss)).to(run.device)
         else:
             assert problem.holdout is not None
-            count = len(set(names_in(problem.forget, self.identity or task.label)))
+            count = len(set(names_in(problem.forget, self._column(problem.forget, task))))
             loss = self.learn(problem.model, task, problem.kept, problem.holdout, run, count)[0]
         return self.deployed(problem.model, task, loss, problem.forget, run)
+
+    def ahead(self, problem: Problem, run: Run, folder: Path, count: int) -> MetaUnlearn:
+        """Return the method with the loss learnt on all training data and written to the folder."""
+        self.check()
+        if self.loss:
+            return self
+        assert problem.holdout is not None
+        task, place = as_classification(problem.task, "MetaUnlearn"), RunFolder(folder)
+        asked = {"method": settings(self), "problem": problem.fingerprint(), "seed": run.seed, "count": count}
+        with place.owned():
+            place.claim(asked)
+            if (place.record() or {}).get("status") != "done":
+                place.write_record({"status": "running", "configuration": asked})
+                with run.timed():
+                    self.learn(problem.model, task, problem.kept, problem.holdout, run, count, folder)
+                place.write_record({"status": "done", "configuration": asked, "cost": run.cost.as_dict()})
+        return replace(self, loss=str(folder.resolve()))
+
+    def requirements_at_request(self) -> frozenset[str]:
+        """Nothing but the images of the people to forget."""
+        return frozenset()
 
     def deployed(
         self, model: nn.Module, task: Classification, loss: MetaLoss, support: Examples, run: Run
     ) -> nn.Module:
         """Return θ0 - η ∇_θ h_φ(support), as often as there are steps."""
-        people = names_in(support, self.identity or task.label)
+        people = names_in(support, self._column(support, task))
         loss.eval()
         for _ in range(self.steps):
             total = {name: torch.zeros_like(value) for name, value in weights(model).items()}
@@ -143,7 +165,7 @@ class MetaUnlearn(Method):
             count: people of a simulated request where `simulated` does not say.
             folder: where to write the loss; None keeps it in memory alone.
         """
-        people = names_in(train, self.identity or task.label)
+        people = names_in(train, self._column(train, task))
         loss = self._fresh(model, task, train, sorted(set(people)), run)
         optimizer = torch.optim.AdamW(loss.parameters(), lr=self.learning_rate, amsgrad=True)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.epochs)
@@ -169,6 +191,9 @@ class MetaUnlearn(Method):
         if folder is not None:
             write_loss(loss, folder)
         return loss.eval(), curve
+
+    def _column(self, examples: Examples, task: Classification) -> str:
+        return self.identity or (IDENTITY if IDENTITY in examples.columns else task.label)
 
     def _fresh(self, model: nn.Module, task: Classification, train: Examples, people: list[str], run: Run) -> MetaLoss:
         with torch.no_grad():
