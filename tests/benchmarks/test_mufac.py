@@ -57,8 +57,9 @@ def arguments(place: Path, out: Path, *more: str, epochs: int = 25) -> list[str]
 def test_people_are_told_by_the_target_and_by_gold_less_and_tuning_hides_nothing(place: Path, tmp_path: Path) -> None:
     tuned = ("finetune.epochs=2", "finetune.learning_rate=0.001", "finetune.momentum=0.0", "finetune.weight_decay=0.0")
     ascent = ("gradient_ascent.epochs=12", "gradient_ascent.learning_rate=0.1", "gradient_ascent.batch_size=16")
-    sets = [word for one in (*tuned, *ascent) for word in ("--set", one)]
-    assert main(arguments(place, tmp_path, "--methods", "finetune,gradient_ascent", *sets)) == 0
+    scrub = ("scrub.learning_rate=0.002", "scrub.temperature=1.0", "scrub.batch_size=16")
+    sets = [word for one in (*tuned, *ascent, *scrub) for word in ("--set", one)]
+    assert main(arguments(place, tmp_path, "--methods", "finetune,gradient_ascent,scrub", *sets)) == 0
     found = json.loads((tmp_path / "results.json").read_text())
     assert found["rows"] == {"forget": 60, "test": 60, "holdout": 60}
     values = {model["name"]: model["values"] for model in found["models"]}
@@ -69,6 +70,10 @@ def test_people_are_told_by_the_target_and_by_gold_less_and_tuning_hides_nothing
     assert values["target"]["forgetting_score"] > 0.15
     assert values["gold"]["forgetting_score"] < values["target"]["forgetting_score"] - 0.15
     assert values["finetune"]["forgetting_score"] == pytest.approx(values["target"]["forgetting_score"], abs=0.03)
+    # SCRUB lies between the two, as in the published table.
+    assert values["gold"]["forgetting_score"] + 0.05 < values["scrub"]["forgetting_score"]
+    assert values["scrub"]["forgetting_score"] < values["target"]["forgetting_score"] - 0.05
+    assert values["scrub"]["accuracy"] > values["target"]["accuracy"] - 0.1
     assert values["gradient_ascent"]["accuracy"] < values["target"]["accuracy"] - 0.1
     facts = json.loads((tmp_path / "data.json").read_text())
     people = [set(facts[f"{part}_identities"]) for part in PARTS]
