@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from lethe import unlearn
-from lethe.errors import ConfigurationError, InputError
+from lethe.errors import ConfigurationError, InputError, StorageError
 from lethe.examples import Batch, Examples
 from lethe.measuring import example_losses
 from lethe.methods.descent.meta_loss import (
@@ -28,7 +28,7 @@ from lethe.testing.problems import tiny_problem
 from tests.helpers import accuracy
 from tests.methods.descent.identities import FORGOTTEN, Identities
 
-METHOD = MetaUnlearn(identity="person", learning_rate=1e-3, step=0.3, epochs=20)
+METHOD = MetaUnlearn(identity="person", learning_rate=1e-3, step_size=0.3, epochs=20)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_only_the_images_that_are_shown_are_read(world, model, learnt, tmp_path)
 
 
 def test_a_step_of_length_zero_is_the_original_to_the_bit(world, model, learnt):
-    still = dataclasses.replace(METHOD, step=0.0)
+    still = dataclasses.replace(METHOD, step_size=0.0)
     assert same_weights(still.deployed(model, world.task, learnt[0], world.parts["support"], Run()), model)
 
 
@@ -181,14 +181,36 @@ def test_bad_input_gets_one_line(world, model, tmp_path):
         unlearn(problem, MetaUnlearn(identity="who"))
     with pytest.raises(InputError, match=r"holds no meta_loss\.json; learn a loss"):
         unlearn(problem, MetaUnlearn(loss=str(tmp_path)))
-    with pytest.raises(ConfigurationError, match="step must not be negative"):
-        unlearn(problem, MetaUnlearn(step=-1.0))
+    with pytest.raises(ConfigurationError, match="step_size must not be negative"):
+        unlearn(problem, MetaUnlearn(step_size=-1.0))
 
 
 def test_the_written_loss_is_the_learnt_one(learnt, tmp_path):
     write_loss(learnt[0], tmp_path)
     assert same_weights(read_loss(tmp_path), learnt[0])
     assert read_loss(tmp_path).position == learnt[0].position
+
+
+def test_what_is_learnt_ahead_is_all_that_a_request_needs(world, model, tmp_path):
+    quick = MetaUnlearn(learning_rate=1e-3, step_size=0.3, epochs=1, width=16, identity_width=4)
+    parts = {
+        name: part.with_column("identity", np.array([f"p{who}" for who in part["person"].tolist()], dtype=object))
+        for name, part in world.parts.items()
+    }
+    train = Problem(model, world.task, parts["support"].take([]), parts["train"], parts["unseen"])
+    ready = quick.ahead(train, Run(), tmp_path, FORGOTTEN)
+    # Without a word of it, people are told apart by the column `identity`, not by the label.
+    assert set(read_loss(tmp_path).position) == set(parts["train"]["identity"])
+    run = Run()
+    after = unlearn(Problem(model, world.task, parts["support"]), ready, run=run).model
+    assert run.cost.examples == FORGOTTEN
+    again, idle = quick.ahead(train, Run(), tmp_path, FORGOTTEN), Run()
+    assert again == ready
+    quick.ahead(train, idle, tmp_path, FORGOTTEN)
+    assert idle.cost.steps == 0
+    assert not same_weights(after, model)
+    with pytest.raises(StorageError, match="another configuration"):
+        quick.ahead(train, Run(seed=1), tmp_path, FORGOTTEN)
 
 
 def test_examples_of_a_text_column_are_people_too():

@@ -52,7 +52,7 @@ class MetaUnlearn(Method):
         identity: column that says who is seen; empty takes `identity` where the examples have such a column, else the
             label, to forget classes.
         simulated: people of a simulated request; 0 for as many as are to be forgotten.
-        step: η, the length of the step.
+        step_size: η, the length of the step.
         epochs: passes over the people in which the loss is learnt.
         batch_size: images a batch.
         learning_rate: step size of AdamW (amsgrad) on φ, with a cosine over the epochs.
@@ -76,7 +76,7 @@ class MetaUnlearn(Method):
     loss: str = ""
     identity: str = ""
     simulated: int = 0
-    step: float = 0.1
+    step_size: float = 0.1
     epochs: int = 3
     batch_size: int = 64
     learning_rate: float = 1e-4
@@ -95,8 +95,8 @@ class MetaUnlearn(Method):
         """Raise ConfigurationError where an option is out of range."""
         if min(self.epochs, self.batch_size, self.steps, self.width, self.identity_width) < 1 or self.simulated < 0:
             raise ConfigurationError("epochs, batch_size, steps and widths must be at least 1, simulated at least 0")
-        if not (self.step >= 0 and self.learning_rate > 0 and 0 <= self.dropout < 1):
-            raise ConfigurationError("step must not be negative, learning_rate positive and dropout in [0, 1)")
+        if not (self.step_size >= 0 and self.learning_rate > 0 and 0 <= self.dropout < 1):
+            raise ConfigurationError("step_size must not be negative, learning_rate positive and dropout in [0, 1)")
 
     def unlearn(self, problem: Problem, run: Run) -> nn.Module:
         """Return the model after the step, or steps."""
@@ -145,7 +145,7 @@ class MetaUnlearn(Method):
                 found = inner_gradient(model, task, loss, batch.to(run.device), who, differentiable=False)
                 total = {name: value + len(batch) / len(support) * found[name] for name, value in total.items()}
                 run.cost.examples += len(batch)
-            model = with_weights(model, moved(weights(model), total, -self.step))
+            model = with_weights(model, moved(weights(model), total, -self.step_size))
         for name, value in weights(model).items():
             run.require_finite(value, f"the weights '{name}' after MetaUnlearn's step")
         return model.eval()
@@ -212,7 +212,7 @@ class MetaUnlearn(Method):
         support = train.batch(request.support).to(run.device)
         who = [people[row] for row in request.support.tolist()]
         gradient = inner_gradient(model, task, loss, support, who, differentiable=True)
-        trial = {name: value - self.step * gradient[name] for name, value in weights(model).items()}
+        trial = {name: value - self.step_size * gradient[name] for name, value in weights(model).items()}
         total = torch.zeros((), device=run.device)
         orders = iter(shuffled(len(unseen), self.batch_size, run.generator("unseen", *at)) * len(request.forget))
         for rows in request.forget.split(self.batch_size):
