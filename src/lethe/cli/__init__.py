@@ -13,6 +13,7 @@ from lethe.cli.compare import compare
 from lethe.cli.demo import demo
 from lethe.cli.describe import describe
 from lethe.cli.grid import grid
+from lethe.cli.hardest import hardest
 from lethe.cli.methods import methods
 from lethe.cli.plot import plot
 from lethe.cli.recommend import recommend
@@ -35,6 +36,7 @@ COMMANDS = (
     plot,
     compare,
     stream,
+    hardest,
     report,
     methods,
     describe,

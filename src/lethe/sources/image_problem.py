@@ -15,10 +15,11 @@ from lethe.examples import Examples
 from lethe.measuring import evaluation
 from lethe.problem import Problem
 from lethe.progress import Progress
-from lethe.sources.classifier import load_classifier, load_network
+from lethe.sources.classifier import Classifier, load_classifier, load_network
 from lethe.sources.formats import READABLE, read
 from lethe.sources.images import ImageReader
 from lethe.sources.inputs import Inputs
+from lethe.sources.kinds import kind_of
 from lethe.sources.selection import choose
 from lethe.sources.tables import Splits, Table, class_indices, frame
 
@@ -43,6 +44,27 @@ def image_problem(inputs: Inputs, folder: Path | None, progress: Progress) -> Pr
     )
     _probe(problem.model, problem, inputs.model)
     return problem
+
+
+def training_set(model: str, data: str, progress: Progress) -> tuple[Classifier, Examples]:
+    """Load a classifier and all images it was trained on.
+
+    Args:
+        model: folder of the classifier, or its name on the hub.
+        data: its training data; see `read`.
+        progress: who is shown how far it is.
+
+    Raises:
+        InputError: whatever is wrong with a file, in one line.
+        ConfigurationError: the model is none of images.
+    """
+    if (kind := kind_of(model)) == "language model":
+        raise ConfigurationError(f"--model {model}: is a {kind}; give an image classifier")
+    classifier = load_classifier(model)
+    table = read(Path(data)).train
+    reader = ImageReader(classifier.channels, classifier.preprocessing, None, progress=progress)
+    labelled = _Labelled(table, class_indices(table, classifier.label2id), reader)
+    return classifier, labelled.examples(range(len(table)))
 
 
 def load_alike(problem: Problem, source: str, option: str) -> nn.Module:
