@@ -19,7 +19,8 @@ from lethe.methods.descent.meta_loss import (
     simulated_requests,
     stepped_logits,
 )
-from lethe.methods.descent.meta_unlearn import MetaUnlearn, read_loss, write_loss
+from lethe.methods.descent.meta_loss_folder import read_loss, write_loss
+from lethe.methods.descent.meta_unlearn import MetaUnlearn
 from lethe.models import same_weights
 from lethe.problem import Problem
 from lethe.run import Run

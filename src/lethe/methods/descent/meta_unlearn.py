@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,8 +11,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from lethe import models
-from lethe.errors import ConfigurationError, InputError
+from lethe.errors import ConfigurationError
 from lethe.examples import Examples, shuffled
 from lethe.methods.base import Method, settings
 from lethe.methods.descent.meta_loss import (
@@ -25,13 +23,14 @@ from lethe.methods.descent.meta_loss import (
     simulated_requests,
     stepped_logits,
 )
+from lethe.methods.descent.meta_loss_folder import read_loss, write_loss
 from lethe.problem import Problem
 from lethe.run import Run
 from lethe.state_arithmetic import moved, weights, with_weights
-from lethe.store import RunFolder, atomic, read_json
+from lethe.store import RunFolder
 from lethe.tasks import Classification, as_classification
 
-FACTS, WEIGHTS, IDENTITY = "meta_loss.json", "model.safetensors", "identity"
+IDENTITY = "identity"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,31 +239,3 @@ def isolated(run: Run) -> Iterator[None]:
     with torch.random.fork_rng():
         torch.manual_seed(run.key("meta dropout"))
         yield
-
-
-def write_loss(loss: MetaLoss, folder: Path) -> None:
-    """Write a loss: its sizes and identities as JSON, its weights as safetensors."""
-    models.save(loss, folder)
-    hidden = loss.body[0]
-    assert isinstance(hidden, nn.Linear)
-    facts = {
-        "classes": loss.classes, "identities": list(loss.position), "width": hidden.out_features,
-        "identity_width": loss.embedding.embedding_dim,
-        "features": hidden.in_features - 2 * loss.classes - loss.embedding.embedding_dim,
-    }  # fmt: skip
-    atomic(folder / FACTS, json.dumps(facts, indent=1).encode())
-
-
-def read_loss(folder: Path) -> MetaLoss:
-    """Return a loss that was written.
-
-    Raises:
-        InputError: the folder holds none.
-        StorageError: a file is damaged.
-    """
-    if not (folder / FACTS).is_file():
-        raise InputError(f"{folder}: holds no {FACTS}; learn a loss with MetaUnlearn().learn(..., folder=...) first")
-    facts = read_json(folder / FACTS)
-    loss = MetaLoss(**facts)
-    models.assign(loss, models.read_weights(folder / WEIGHTS))
-    return loss.eval()
