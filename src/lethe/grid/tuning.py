@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lethe.errors import ConfigurationError
 from lethe.grid.cells import Spec, plain
+from lethe.grid.gaps import WORST
 from lethe.grid.settings import Setting
 from lethe.grid.space import Dimension, Range, space
 from lethe.grid.working import Looking, TrialJob, work_trial
@@ -17,6 +19,9 @@ from lethe.progress import Progress, Silent
 from lethe.store import digest, read_json, write_json
 
 TUNING, TRIALS = "tuning", "trials.json"
+REFUSED = 50
+"""Proposals that may be refused before one of them is tried all the same, and says why it fails."""
+
 TOGETHER = 4
 """Trials that are proposed before the first of them is known: the same on any number of workers."""
 
@@ -63,7 +68,7 @@ class Tuning:
         with progress.bar(f"tuning {self.spec.label}", self.trials) as bar:
             while len(tried) < self.trials and (dimensions or not tried):
                 count = min(TOGETHER, self.trials - len(tried)) if dimensions else 1
-                asked = [None if not tried and i == 0 else study.ask() for i in range(count)]
+                asked = [None if not tried and i == 0 else self._asked(study, dimensions) for i in range(count)]
                 options = [_options(one, dimensions) for one in asked]
                 kept = dict(enumerate(done[len(tried) : len(tried) + count]))
                 # A search of another length may have proposed something else.
@@ -79,6 +84,18 @@ class Tuning:
                 if missing:
                     write_json(self.path, {"search": self._key(dimensions), "trials": tried})
         return dict(min(tried, key=lambda one: one["gap"])["options"])
+
+    def _asked(self, study: Any, dimensions: Mapping[str, Dimension]) -> Any:
+        """Return the next trial; a proposal that the method refuses unseen, as out of range, is none."""
+        for _ in range(REFUSED):
+            trial = study.ask()
+            try:
+                self.spec.build(_options(trial, dimensions)).check()
+            except ConfigurationError:
+                study.tell(trial, WORST)
+            else:
+                break
+        return trial
 
     def _job(self, options: Mapping[str, str]) -> TrialJob:
         # Attacks cost more than the metrics, and the gap has none of them.
