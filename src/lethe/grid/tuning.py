@@ -90,7 +90,7 @@ class Tuning:
         for _ in range(REFUSED):
             trial = study.ask()
             try:
-                self.spec.build(_options(trial, dimensions)).check()
+                self.spec.build(_options(trial, dimensions))
             except ConfigurationError:
                 study.tell(trial, WORST)
             else:
