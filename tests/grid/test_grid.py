@@ -149,7 +149,9 @@ def test_what_a_method_refuses_unseen_costs_no_trial(tmp_path: Path) -> None:
     assert max(asked) <= 3
     assert len(study.trials) > 15
     never = Tuning(CLASS, Spec("scar", "scar", {}, {"gamma2": [20, 30]}), 12, Looking(), tmp_path)
-    assert never._asked(optuna.create_study(), {"gamma2": Range(20, 30)}).params["gamma2"] >= 20  # tried, and says why it fails
+    assert (
+        never._asked(optuna.create_study(), {"gamma2": Range(20, 30)}).params["gamma2"] >= 20
+    )  # tried, and says why it fails
 
 
 def test_what_is_searched() -> None:

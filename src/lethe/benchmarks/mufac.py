@@ -11,7 +11,7 @@ import torch
 from lethe.auditing.metric import References, Rows
 from lethe.auditing.metrics.nomus import NoMUS
 from lethe.benchmarks.images import ImageBenchmark, ImageData, Reader, accuracy
-from lethe.benchmarks.mufac_data import FORGOTTEN_ROWS, Faces, read_identities, read_mucac, read_mufac
+from lethe.benchmarks.mufac_data import FORGOTTEN_ROWS, Faces, kind_in, read_identities, read_mucac, read_mufac
 from lethe.errors import ConfigurationError
 from lethe.methods.baselines.finetune import FineTune
 from lethe.run import Run
@@ -28,7 +28,7 @@ class Mufac(ImageBenchmark):
 
     Args:
         kind: `mufac` and `mucac` read the releases' own files; `identities` any labelled images with a column that
-            says who is seen.
+            says who is seen; `auto` is the one whose files are there.
         attribute: label of `mucac`: `male`, `smiling` or `young`. One at a time: the release's head for all three at
             once is left out.
         identity: the column of `identities`.
@@ -44,7 +44,7 @@ class Mufac(ImageBenchmark):
         not in steps.
     """
 
-    kind: Literal["mufac", "mucac", "identities"] = "mufac"
+    kind: Literal["auto", "mufac", "mucac", "identities"] = "auto"
     attribute: str = "smiling"
     identity: str = "identity"
     shares: tuple[float, ...] = (0.15, 0.15, 0.15)
@@ -97,9 +97,10 @@ class Mufac(ImageBenchmark):
         }
 
     def _faces(self, source: str) -> Faces:
-        if self.kind == "mufac":
+        kind = kind_in(source) if self.kind == "auto" else self.kind
+        if kind == "mufac":
             return read_mufac(source, self.forgotten)
-        if self.kind == "mucac":
+        if kind == "mucac":
             return read_mucac(source, self.attribute)
         return read_identities(source, self.identity, self.shares, self.seed)
 

@@ -44,6 +44,13 @@ class Faces:
     identities: Mapping[str, Sequence[str]]
 
 
+def kind_in(source: str) -> Literal["mufac", "mucac", "identities"]:
+    """Return which of the kinds of `Mufac` a folder or file holds."""
+    if _mufac_file(Path(source), "train").is_file():
+        return "mufac"
+    return "mucac" if (Path(source) / IDENTITIES).is_file() else "identities"
+
+
 def read_mufac(source: str, forgotten: int = FORGOTTEN_ROWS) -> Faces:
     """Read MUFAC's folder: the first rows of the training table are forgotten, ages are the classes 0 to 7.
 
@@ -133,8 +140,12 @@ def split_by_identity(people: Sequence[str], shares: Sequence[float], seed: int)
     return {part: [row for row, name in enumerate(people) if part_of.get(name, "retain") == part] for part in PARTS}
 
 
-def _mufac_table(folder: Path, name: Literal["train", "val", "test"] | str) -> Table:
-    path = folder / f"custom_{name}_dataset.csv"
+def _mufac_file(folder: Path, name: str) -> Path:
+    return folder / f"custom_{name}_dataset.csv"
+
+
+def _mufac_table(folder: Path, name: str) -> Table:
+    path = _mufac_file(folder, name)
     if not path.is_file():
         raise InputError(f"{folder}: holds no {path.name}; copy MUFAC's files there")
     with path.open(encoding="utf-8-sig", newline="") as file:

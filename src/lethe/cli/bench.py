@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from lethe.methods.base import Method
 
 NAMES = (*(benchmark.slug for benchmark in BENCHMARKS), NAME)
+GENERATED = "generated"
 COMPARISON = f"{NAME[0].upper()}{NAME[1:]}"
 
 
 def bench(
     name: Annotated[str, typer.Argument(help=f"Name of the benchmark: {', '.join(NAMES)}.")],
     data: Annotated[
-        str, typer.Option(help="Folder with the benchmark's files, or its name on the hub, as locuslab/TOFU.")
+        str,
+        typer.Option(help="Files of the benchmark, or its name on the hub, as locuslab/TOFU; `generated` draws faces."),
     ] = "",
     out: Annotated[
         Path | None, typer.Option(help="Folder of all models and results; the same command again goes on there.")
@@ -128,6 +130,8 @@ def _published(
         raise ConfigurationError(f"{'--out' if data else '--data'} is missing; lethe bench {name} needs both")
     run = Run(device=device_named(device), progress=progress(quiet))
     of_images = isinstance(benchmark, ImageBenchmark)
+    if of_images and data == GENERATED:
+        models, data = _generated(models, out)
     common: dict[str, Any] = {
         **models,
         "data": data,
@@ -152,6 +156,14 @@ def _published(
         note(f"interrupted; the same command goes on with what is in {out}")
         raise
     _show(results, out, quiet, as_json)
+
+
+def _generated(models: Mapping[str, str], out: Path) -> tuple[Mapping[str, str], str]:
+    """Return drawn faces in the folder, and the untrained classifier for them where the user names no model."""
+    from lethe.worlds.drawn_faces import DrawnFaces
+
+    model, data = DrawnFaces().write(out / GENERATED)
+    return {**models, "model": models["model"] or str(model)}, str(data)
 
 
 def _refuse(options: Mapping[str, object], why: str) -> None:
