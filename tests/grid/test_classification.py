@@ -51,8 +51,6 @@ def test_methods_that_say_they_read_no_labels_do_not() -> None:
 def test_methods_are_grouped_by_what_they_read() -> None:
     known = {spec.label: spec for spec in specs()}
     assert "retrain" not in known
-    assert set(known) - {spec.label for spec in specs(quick=True)} == set(classification.DEAR)
-    assert [spec.label for spec in specs(["lcodec"], quick=True)] == ["lcodec"]
     assert "npo" not in known
     assert {label for label, spec in known.items() if group(spec) == "no retain data"} == {
         "gradient_ascent", "boundary_shrink", "boundary_expanding"
@@ -90,9 +88,36 @@ def test_what_cannot_be_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 def test_settings_without_their_data_are_left_out_and_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LETHE_DATA", raising=False)
     found, skipped = chosen_settings([], False)
-    assert [one.name for one in found] == ["digits-class", "digits-mislabelled", "digits-random"]
-    assert sorted(skipped) == ["cifar10-class", "mnist-class"]
-    assert [one.name for one in chosen_settings([], True)[0]] == ["digits-class", "digits-mislabelled"]
+    assert [one.name for one in found] == ["digits-class", "digits-random", "digits-mislabelled"]
+    assert sorted(skipped) == ["cifar10-class", "cifar10-random", "mnist-class", "mnist-random"]
+    assert chosen_settings([], True)[0] == found
+
+
+def test_methods_that_take_minutes_run_where_they_are_named_and_else_on_digits_untuned() -> None:
+    where = [settings()["digits-class"], settings()["mnist-class"]]
+    every = {spec.label: spec for spec in specs()}
+    assert {label for label, spec in every.items() if not spec.tuned} == set(classification.DEAR)
+    left = classification.too_dear(where, list(every.values()))
+    assert set(left) == {("mnist-class", name) for name in classification.DEAR}
+    grid = classification.Comparison(where, specs(["oracle_matching", "scrub"]), Path("nowhere")).grid()
+    assert grid.left_out == {}
+    assert all(spec.tuned for spec in grid.specs)
+    assert specs(["lcodec"])[0].options == {"perturbations": "200"}
+    assert specs(["lcodec"], {"lcodec": {"perturbations": "9"}})[0].options == {"perturbations": "9"}
+
+
+def test_what_is_too_dear_stands_below_the_table_with_the_reason(tmp_path: Path) -> None:
+    where = dataclasses.replace(settings()["digits-class"], name="another")
+    dear = Spec("iau", "iau", tuned=False)
+    grid = dataclasses.replace(
+        classification.Comparison([where], [dear, Spec("safe", "safe")], tmp_path, (0,)).grid(),
+        left_out={("another", "iau"): "too dear: so it is"},
+    )
+    plan = {one.cell.spec.label: one for one in grid.plan()}
+    assert (plan["iau"].state, plan["iau"].reason) == ("impossible", "too dear: so it is")
+    assert plan["safe"].state == "open"
+    tuned = dataclasses.replace(grid, left_out={}, trials=3, specs=[dear])
+    assert tuned._tuned(list(tuned.cells())) == {("another", "iau"): {}}
 
 
 def test_without_gold_a_forgotten_class_has_a_nominal_gap(whole_class: Problem) -> None:
@@ -105,8 +130,25 @@ def test_without_gold_a_forgotten_class_has_a_nominal_gap(whole_class: Problem) 
     tiny = dataclasses.replace(testing.tiny_problem(), gold=(), retrain=None)
     assert not whole_classes(tiny)
     assert mean_gap(audit(tiny, tiny.model), tiny) == WORST
-    accuracies = dict(zip(QUICK.metrics, (0.2, 0.9, 0.8), strict=True))
-    assert nominal_gap(accuracies, dict.fromkeys(QUICK.metrics, 1.0)) == pytest.approx((0.2 + 0.1 + 0.2) / 3)
+
+
+def test_without_gold_a_random_part_is_to_be_known_as_well_as_unseen_data(random_subset: Problem) -> None:
+    alone = dataclasses.replace(random_subset, gold=(), retrain=None)
+    audit = Audit(tuple(QUICK.audit().metrics or ()), (), golds=0, resamples=0)
+    evidence = audit(alone, random_subset.gold[0])
+    assert nominal_gap(evidence, alone) is None
+    found = nominal_gap(evidence, alone, alike=True)
+    assert found is not None
+    values, original = (
+        [next(getattr(entry, name) for entry in evidence.metrics if entry.name == metric) for metric in QUICK.metrics]
+        for name in ("value", "original")
+    )
+    apart = [abs(values[0] - original[2]), abs(values[1] - original[1]), abs(values[2] - original[2])]
+    assert found.value == pytest.approx(sum(apart) / 3)
+    assert found.original == pytest.approx(abs(original[0] - original[2]) / 3)
+    assert mean_gap(evidence, alone, alike=True) == found.value
+    assert settings()["mnist-random"].alike()
+    assert not settings()["digits-mislabelled"].alike()
 
 
 def test_a_trial_that_fails_is_lost_and_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,7 +146,7 @@ def too_dear(settings: Sequence[WorldSetting], specs: Sequence[Spec]) -> dict[tu
         (setting.name, spec.label): f"too dear: {DEAR[spec.label]}; name it with --methods"
         for setting in settings
         for spec in specs
-        if setting.name not in QUICK and not spec.tuned
+        if setting.name not in QUICK and spec.label in DEAR and not spec.tuned
     }
 
 
