@@ -61,6 +61,7 @@ def test_methods_are_grouped_by_what_they_read() -> None:
     assert group(known["ssd"]) == "all data"
     assert group(known["ssd-label-free"]) == group(known["bad_teacher"]) == "no labels"
     assert reads(known["scar"]) == "retain, holdout, labels"
+    assert group(known["oracle_matching"]) == "given gold"
     assert reads(known["gradient_ascent"]) == "labels"
 
 
@@ -99,7 +100,7 @@ def test_methods_that_take_minutes_run_where_they_are_named_and_else_on_digits_u
     assert {label for label, spec in every.items() if not spec.tuned} == set(classification.DEAR)
     left = classification.too_dear(where, list(every.values()))
     assert set(left) == {("mnist-class", name) for name in classification.DEAR}
-    grid = classification.Comparison(where, specs(["oracle_matching", "scrub"]), Path("nowhere")).grid()
+    grid = classification.Comparison(where, specs(["datamodel_matching", "scrub"]), Path("nowhere")).grid()
     assert grid.left_out == {}
     assert all(spec.tuned for spec in grid.specs)
     assert specs(["lcodec"])[0].options == {"perturbations": "200"}
