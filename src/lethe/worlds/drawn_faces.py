@@ -15,6 +15,7 @@ from lethe.run import Run
 from lethe.store import write_json
 
 AGES = 4
+BACKGROUND, SHARPNESS = 0.4, 24.0
 DATA, MODEL = "faces.npz", "model"
 
 
@@ -128,15 +129,10 @@ def portrait(face: Features, age: int, size: int, draw: torch.Generator) -> Tens
     light = float(1 + 0.06 * torch.randn((), generator=draw))
     steps = torch.linspace(-1, 1, size)
     y, x = torch.meshgrid(steps - pose[0], steps - pose[1], indexing="ij")
-    edge = 24.0 / 2
-
-    def inside(distance: Tensor) -> Tensor:
-        return torch.sigmoid(edge * (1 - distance) * 2)
+    picture = torch.full_like(x, BACKGROUND)
 
     def blob(cx: float, cy: float, rx: float, ry: float) -> Tensor:
-        return inside((((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2).sqrt())
-
-    picture = torch.full_like(x, 0.4)
+        return torch.sigmoid(SHARPNESS * (1 - (((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2).sqrt()))
 
     def paint(mask: Tensor, shade: float) -> None:
         picture.mul_(1 - mask).add_(mask * shade)
@@ -144,7 +140,7 @@ def portrait(face: Features, age: int, size: int, draw: torch.Generator) -> Tens
     hair = face.hair + (0.85 - face.hair) * age / (AGES - 1)
     paint(blob(0, -0.08, face.width + 0.2, face.height + 0.14), hair)
     head = blob(0, 0, face.width, face.height)
-    paint(head * torch.sigmoid(edge * (y + face.hairline) * 2), face.skin)
+    paint(head * torch.sigmoid(SHARPNESS * (y + face.hairline)), face.skin)
     for side in (-1, 1):
         paint(blob(side * face.eyes, -face.eye_height, face.eye_size * 1.4, face.eye_size), 0.05)
         paint(blob(side * face.eyes, -face.eye_height - face.brow, face.eye_size * 2, 0.05), face.hair * 0.6)
