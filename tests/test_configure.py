@@ -30,6 +30,16 @@ def test_settings_reach_the_method_and_its_parts():
     assert configure.build("finetune", {"scope.count": "2"}, {"scope": "last_layers"}).scope == LastLayers(2)
 
 
+@pytest.mark.parametrize("kind", catalogue.KINDS)
+def test_no_option_has_the_name_of_a_part_that_it_is_not(kind):
+    """Or nobody could set it: `--set step=0.1` chooses a part."""
+    kinds = {"scope": "Scope", "step": "Step", "weighting": "Weighting"}
+    assert set(kinds) == set(configure.PARTS)
+    for slug in catalogue.entries(kind):
+        for option in configure.options(catalogue.find(kind, slug)):
+            assert option.name not in kinds or option.type == kinds[option.name], (slug, option.name)
+
+
 @pytest.mark.parametrize(
     ("slug", "settings", "parts", "message"),
     [

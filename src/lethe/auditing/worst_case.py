@@ -48,8 +48,8 @@ class HardestSet:
         rounds: outer steps.
         epochs: passes of fine-tuning in each.
         learning_rate: α of signSGD.
-        step: β of the outer step. The release's 0.01 lets an example change sides only where its losses add up to 100
-            over the rounds; at 1 a few rounds are enough.
+        step_size: β of the outer step. The release's 0.01 lets an example change sides only where its losses add up to
+            100 over the rounds; at 1 a few rounds are enough.
         decay: γ.
         cut_every: rounds after which w is replaced by the indicator of its m largest entries; the last round always is.
         batch_size: examples a step of fine-tuning.
@@ -65,7 +65,7 @@ class HardestSet:
     rounds: int = 10
     epochs: int = 2
     learning_rate: float = 1e-3
-    step: float = 1.0
+    step_size: float = 1.0
     decay: float = 0.0
     cut_every: int = 20
     batch_size: int = 256
@@ -100,7 +100,7 @@ class HardestSet:
                 tuned = self._tuned(model, task, examples, 1 - weights[member], run, round_)
                 losses = _means(example_losses(tuned, task, examples, run).double(), member, number)
                 objective.append(float(weights @ losses))
-                moved = weights - sign * self.step * (losses + 2 * self.decay * weights)
+                moved = weights - sign * self.step_size * (losses + 2 * self.decay * weights)
                 weights = capped_simplex(moved, self.count)
                 if (round_ + 1) % self.cut_every == 0 and round_ + 1 < self.rounds:
                     weights = _cut(weights, self.count)
