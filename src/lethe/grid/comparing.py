@@ -15,8 +15,10 @@ from lethe.numbers import number
 PARTS = ("forget_accuracy", "retain_accuracy", "holdout_accuracy", "mia_confidence")
 GAPS = ("nominal_gap", "average_gap")
 MEASURED = (*PARTS, "mia_loss", "relearn")
+ACCURACIES = PARTS[:3]
 COLUMNS = {
     "gap": "Average gap",
+    "accuracy_gap": "Gap of accuracies",
     "forget_accuracy": "Forget acc.",
     "retain_accuracy": "Retain acc.",
     "holdout_accuracy": "Test acc.",
@@ -128,13 +130,22 @@ def _method(done: pd.DataFrame, spec: Spec) -> Line | None:
 
 def _run(cell: pd.DataFrame) -> dict[str, float]:
     """Return the columns of one run."""
-    value = cell.set_index("metric")["value"]
+    by_metric = cell.set_index("metric")
+    value = by_metric["value"]
     found = {name: float(value[name]) for name in MEASURED if name in value}
-    return found | _gap(value) | {"seconds": float(cell["cpu_seconds"].iloc[0])}
+    return (
+        found | _gap(value) | _accuracy_gap(by_metric["gap"].dropna()) | {"seconds": float(cell["cpu_seconds"].iloc[0])}
+    )
 
 
 def _gap(values: pd.Series[float]) -> dict[str, float]:
     return {"gap": float(values[name]) for name in GAPS if name in values}  # noqa: B035 - a run has one of them
+
+
+def _accuracy_gap(gaps: pd.Series[float]) -> dict[str, float]:
+    if any(name not in gaps for name in ACCURACIES):
+        return {}
+    return {"accuracy_gap": sum(abs(float(gaps[name])) for name in ACCURACIES) / len(ACCURACIES)}
 
 
 def _references(done: pd.DataFrame, seconds: float | None) -> Iterator[Line]:
@@ -148,6 +159,7 @@ def _references(done: pd.DataFrame, seconds: float | None) -> Iterator[Line]:
         if label == ORIGINAL:
             gold = first["gold"].dropna()
             gaps = {name: values[name] - float(gold[name]) for name in MEASURED if name in gold and name in values}
+            values |= _accuracy_gap(pd.Series(gaps, dtype=float))
         elif not values:
             continue
         elif seconds is not None:

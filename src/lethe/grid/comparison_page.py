@@ -78,16 +78,18 @@ def _columns() -> Iterator[tuple[str, str]]:
     """Yield what each column is."""
     yield (
         COLUMNS["gap"],
-        "mean distance from gold of the four columns after it; mean ± standard deviation over seeds. Gold's own is the "
+        "mean distance from gold of the three accuracies and MIA conf.; mean ± standard deviation over seeds. Gold's own is the "
         "distance of one retrained model from the others: below it nothing can be told apart. Where there is no gold "
         "(a network whose training cannot be repeated) it is the nominal gap: the mean distance of the three "
         "accuracies from what gold is bound to give, nearly: 0 on a forgotten class, the original's test accuracy on a "
         "random part, and the original's own on the other two sets.",
     )
+    yield COLUMNS["accuracy_gap"], "the same of the accuracies alone."
     yield (
         COLUMNS["mia_confidence"],
         "share of the forget set that an attack on confidences takes for unseen. It is part of the average gap as "
-        "that is published; where the attack cannot tell retained from unseen examples it is worth little.",
+        "that is published. Where retained and unseen examples look alike, as in SISA's ensemble, what it says of "
+        "others is an accident, all or nothing: read the gap of accuracies there.",
     )
     yield (
         COLUMNS["mia_loss"],
