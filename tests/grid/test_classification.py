@@ -223,6 +223,9 @@ def test_a_table_a_setting_with_references_groups_and_reasons(done: Path, capsys
         json.loads((done / f"grid/cells/digits-class/acu/seed-{seed}/evidence.json").read_text()) for seed in (0, 1)
     ]
     assert lines["acu"]["values"]["gap"] == pytest.approx(sum(one["average_gap"]["value"] for one in evidence) / 2)
+    apart = [sum(abs(one["gap"]) for one in each["metrics"] if one["name"] in QUICK.metrics) / 3 for each in evidence]
+    assert lines["acu"]["values"]["accuracy_gap"] == pytest.approx(sum(apart) / 2)
+    assert lines["original"]["values"]["accuracy_gap"] > 0.3
     relearnt = [next(one["value"] for one in each["attacks"] if one["name"] == "relearn") for each in evidence]
     assert lines["acu"]["values"]["relearn"] == pytest.approx(sum(relearnt) / 2)
     own = [lines[name] for name in ("boundary_expanding", "gradient_ascent")]
