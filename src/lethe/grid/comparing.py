@@ -133,9 +133,8 @@ def _run(cell: pd.DataFrame) -> dict[str, float]:
     by_metric = cell.set_index("metric")
     value = by_metric["value"]
     found = {name: float(value[name]) for name in MEASURED if name in value}
-    return (
-        found | _gap(value) | _accuracy_gap(by_metric["gap"].dropna()) | {"seconds": float(cell["cpu_seconds"].iloc[0])}
-    )
+    found |= _gap(value) | _accuracy_gap(by_metric["gap"].dropna())
+    return found | {"seconds": float(cell["cpu_seconds"].iloc[0])}
 
 
 def _gap(values: pd.Series[float]) -> dict[str, float]:
