@@ -81,8 +81,8 @@ def _columns() -> Iterator[tuple[str, str]]:
         "mean distance from gold of the three accuracies and MIA conf.; mean ± standard deviation over seeds. Gold's "
         "own is the distance of one retrained model from the others: below it nothing can be told apart. Where there "
         "is no gold (a network whose training cannot be repeated) it is the nominal gap: the mean distance of the "
-        "three accuracies from what gold is bound to give, nearly: 0 on a forgotten class, the original's test accuracy on a "
-        "random part, and the original's own on the other two sets.",
+        "three accuracies from what gold is bound to give, nearly: 0 on a forgotten class, the original's test "
+        "accuracy on a random part, and the original's own on the other two sets.",
     )
     yield COLUMNS["accuracy_gap"], "the same of the accuracies alone."
     yield (
