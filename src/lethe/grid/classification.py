@@ -144,7 +144,7 @@ def _of_catalogue() -> list[Spec]:
 
 
 def left_out(settings: Sequence[WorldSetting], specs: Sequence[Spec]) -> dict[tuple[str, str], str]:
-    """Return, by setting and method, why some stay out of the larger settings: `DEAR` ones nobody named, `ANEW` ones."""
+    """Return, by setting and method, why some stay out of larger settings: `DEAR` ones nobody named, `ANEW` ones."""
     found: dict[tuple[str, str], str] = {}
     for setting in settings:
         for spec in specs:
@@ -152,7 +152,7 @@ def left_out(settings: Sequence[WorldSetting], specs: Sequence[Spec]) -> dict[tu
                 found[setting.name, spec.label] = f"too dear: {DEAR[spec.label]}; name it with --methods"
             if setting.world == "cifar10" and spec.label in ANEW:
                 found[setting.name, spec.label] = (
-                    "trains the network anew, and of the 50,000 images that the published one has seen there are few here"
+                    "trains the network anew, and few of the 50,000 images that the published one has seen are here"
                 )
     return found
 
