@@ -94,7 +94,7 @@ def test_evidence_of_another_version_leaves_the_run_and_says_so(folder: Path) ->
 def test_results_of_another_version_are_refused_in_one_line(folder: Path) -> None:
     for path in folder.rglob("cell.json"):
         edited(path, version=7)
-    with pytest.raises(InputError, match=r"holds no run that can be shown; .*its cell is of version 7, .* reads 1"):
+    with pytest.raises(InputError, match=r"holds no run that can be shown; .*its cell is of version 7, .* reads 2"):
         runs_below(folder)
 
 
