@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from lethe import models
@@ -44,3 +46,13 @@ def digit_arrays() -> dict[str, np.ndarray]:
 def write_digits(path: Path) -> None:
     """Write the digits as an archive."""
     np.savez(path, **digit_arrays())
+
+
+def write_real_faces(path: Path) -> None:
+    """Write the public faces, made smaller; what is asked about them is drawn for each person, to be learnt by heart."""
+    folder = os.environ.get("LETHE_DATA")
+    if not folder:
+        pytest.skip("needs the public data sets: set LETHE_DATA to their folder")
+    with np.load(next((Path(folder) / "orl_faces").glob("*.npz"))) as arrays:
+        label = np.random.RandomState(0).randint(2, size=31)[arrays["subject"]]
+        np.savez(path, images=arrays["images"][:, ::4, ::4], labels=label, identity=arrays["subject"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from PIL import Image
 from lethe.benchmarks.mufac_data import PARTS, read_identities, read_mucac, read_mufac, split_by_identity
 from lethe.cli import main
 from lethe.errors import ConfigurationError, InputError
-from tests.benchmarks.classifiers import write_classifier
+from tests.benchmarks.classifiers import write_classifier, write_real_faces
 
 SIZE, PEOPLE, SHOTS, CLASSES = 12, 40, 6, 4
 
@@ -155,13 +154,7 @@ def test_a_missing_column_of_identities_is_named(place: Path) -> None:
 
 @pytest.mark.slow
 def test_real_faces_are_split_by_person(tmp_path: Path) -> None:
-    folder = os.environ.get("LETHE_DATA")
-    if not folder:
-        pytest.skip("needs the public data sets: set LETHE_DATA to their folder")
-    with np.load(next((Path(folder) / "orl_faces").glob("*.npz"))) as arrays:
-        # What is asked about a face is drawn for each person: it can only be learnt with the person.
-        label = np.random.RandomState(0).randint(2, size=31)[arrays["subject"]]
-        np.savez(tmp_path / "faces.npz", images=arrays["images"][:, ::4, ::4], labels=label, identity=arrays["subject"])
+    write_real_faces(tmp_path / "faces.npz")
     write_classifier(tmp_path / "start", 28, 2)
     sets = ("kind=identities", "shares=0.2,0.2,0.2", "batch_size=16")
     assert main([

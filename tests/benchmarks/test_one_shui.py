@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -27,7 +26,7 @@ from lethe.problem import Problem
 from lethe.progress import Silent
 from lethe.run import Run
 from lethe.sources.classifier import load_classifier
-from tests.benchmarks.classifiers import write_classifier
+from tests.benchmarks.classifiers import write_classifier, write_real_faces
 from tests.benchmarks.test_mufac import CLASSES, PEOPLE, SHOTS, SIZE, faces
 
 FORGOTTEN = 3
@@ -219,13 +218,7 @@ def test_celeba_hq_is_read_with_any_attribute_of_its_file(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_real_faces_are_forgotten_from_one_image_each(tmp_path: Path) -> None:
-    folder = os.environ.get("LETHE_DATA")
-    if not folder:
-        pytest.skip("needs the public data sets: set LETHE_DATA to their folder")
-    with np.load(next((Path(folder) / "orl_faces").glob("*.npz"))) as arrays:
-        # What is asked about a face is drawn for each person: it can only be learnt with the person.
-        label = np.random.RandomState(0).randint(2, size=31)[arrays["subject"]]
-        np.savez(tmp_path / "faces.npz", images=arrays["images"][:, ::4, ::4], labels=label, identity=arrays["subject"])
+    write_real_faces(tmp_path / "faces.npz")
     write_classifier(tmp_path / "start", 28, 2)
     sets = ("people=5", "batch_size=16", "weight_decay=0")
     assert main([

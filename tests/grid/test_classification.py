@@ -98,9 +98,9 @@ def test_methods_that_take_minutes_run_where_they_are_named_and_else_on_digits_u
     where = [settings()["digits-class"], settings()["mnist-class"]]
     every = {spec.label: spec for spec in specs()}
     assert {label for label, spec in every.items() if not spec.tuned} == set(classification.DEAR)
-    left = classification.left_out(where, list(every.values()))
+    left = classification.kept_out(where, list(every.values()))
     assert set(left) == {("mnist-class", name) for name in classification.DEAR}
-    published = classification.left_out([settings()["cifar10-random"]], specs(["sisa", "acu"]))
+    published = classification.kept_out([settings()["cifar10-random"]], specs(["sisa", "acu"]))
     assert list(published) == [("cifar10-random", "sisa")]
     grid = classification.Comparison(where, specs(["datamodel_matching", "scrub"]), Path("nowhere")).grid()
     assert grid.left_out == {}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import io
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,18 @@ from torch import Tensor
 from lethe import models
 from lethe.examples import Examples
 from lethe.run import Run
-from lethe.store import write_json
+from lethe.store import atomic, write_json
 
 AGES = 4
 BACKGROUND, SHARPNESS = 0.4, 24.0
 DATA, MODEL = "faces.npz", "model"
+
+RANGES = {
+    "width": (0.45, 0.72), "height": (0.65, 0.88), "skin": (0.55, 0.95), "hair": (0.05, 0.45), "hairline": (0.25, 0.65),
+    "eyes": (0.16, 0.32), "eye_height": (0.0, 0.2), "eye_size": (0.05, 0.11), "brow": (0.1, 0.25), "nose": (0.05, 0.16),
+    "mouth": (0.12, 0.32), "mouth_height": (0.35, 0.55),
+}  # fmt: skip
+"""Of each feature, as far as people differ."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +87,12 @@ class DrawnFaces:
             "rescale_factor": 1 / 255, "do_normalize": True, "image_mean": [0.5], "image_std": [0.25],
         }  # fmt: skip
         write_json(folder / MODEL / "preprocessor_config.json", preprocessor)
+        archive = io.BytesIO()
         np.savez_compressed(
-            folder / DATA, images=found.tensor("image").squeeze(1).numpy(), labels=found.tensor("label").numpy(),
+            archive, images=found.tensor("image").squeeze(1).numpy(), labels=found.tensor("label").numpy(),
             identity=np.array(found["identity"], dtype=str), ids=np.array(found.ids),
         )  # fmt: skip
+        atomic(folder / DATA, archive.getvalue())
         return folder / MODEL, folder / DATA
 
 
@@ -103,17 +113,12 @@ class Features:
     mouth: float
     mouth_height: float
 
-    RANGES = (
-        (0.45, 0.72), (0.65, 0.88), (0.55, 0.95), (0.05, 0.45), (0.25, 0.65), (0.16, 0.32), (0.0, 0.2), (0.05, 0.11),
-        (0.1, 0.25), (0.05, 0.16), (0.12, 0.32), (0.35, 0.55),
-    )  # fmt: skip
-
     @classmethod
     def drawn(cls, draw: torch.Generator) -> Features:
         """Return features of somebody new."""
-        parts = torch.rand(len(cls.RANGES), generator=draw).tolist()
-        values = (low + part * (high - low) for part, (low, high) in zip(parts, cls.RANGES, strict=True))
-        return cls(**dict(zip((field.name for field in fields(cls)), values, strict=True)))
+        parts = torch.rand(len(RANGES), generator=draw).tolist()
+        pairs = zip(RANGES.items(), parts, strict=True)
+        return cls(**{name: low + part * (high - low) for (name, (low, high)), part in pairs})
 
 
 def portrait(face: Features, age: int, size: int, draw: torch.Generator) -> Tensor:

@@ -74,7 +74,8 @@ class Ledger:
     def content(self) -> int:
         """The sum of the fingerprints of all examples that are left: a deletion takes off its own, and reads no other.
 
-        Source: Clarke et al. 2003, Incremental multiset hash functions, ASIACRYPT, MSet-Add-Hash.
+        Source: Clarke et al. 2003, Incremental multiset hash functions, ASIACRYPT, MSet-Add-Hash; without its key, so
+            that it tells data that changed, and no forger.
         """
         return content_of(self.examples.select(self.live))
 
