@@ -49,7 +49,7 @@ def write_digits(path: Path) -> None:
 
 
 def write_real_faces(path: Path) -> None:
-    """Write the public faces, made smaller; what is asked about them is drawn for each person, to be learnt by heart."""
+    """Write the public faces, made smaller; what is asked is drawn for each person, to be learnt by heart."""
     folder = os.environ.get("LETHE_DATA")
     if not folder:
         pytest.skip("needs the public data sets: set LETHE_DATA to their folder")
